@@ -1,0 +1,182 @@
+"""Execute the chapters, store what they print, and notice when a stored output no longer belongs to its code."""
+
+import ast
+import base64
+import hashlib
+import io
+import json
+import os
+import re
+import time
+import tokenize
+from pathlib import Path
+
+import nbformat
+
+PACKAGE = Path(__file__).parent
+ROOT = PACKAGE.parent
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def code_cells(nb):
+    """The code cells of a notebook that hold code, in order. Provided."""
+    return [cell for cell in nb.cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def imported_modules(source):
+    """Names of the cnnlib modules that a piece of Python imports, without the prefix.
+
+    `import cnnlib.ops`, `from cnnlib.ops import conv2d` and `from cnnlib import ops` all give {"ops"}.
+    Provided.
+    """
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        parts = [name.split(".") for name in names]
+        found |= {p[1] for p in parts if p[0] == "cnnlib" and len(p) > 1 and module_files(p[1])}
+    return found
+
+
+def module_files(name):
+    """The Python files of cnnlib.NAME: one for a module, all for a package, none if there is no such name. Provided."""
+    module = PACKAGE / f"{name}.py"
+    return [module] if module.exists() else sorted((PACKAGE / name).glob("*.py"))
+
+
+def bare_code(source):
+    """A module's text without comments, docstrings and blank lines: what can change an output. Provided."""
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node, clean=False):
+            docstring = node.body[0]
+            for row in range(docstring.lineno - 1, docstring.end_lineno):
+                lines[row] = ""
+    return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+def plain_python(cell):
+    """A cell's code without IPython's magics, so that it can be parsed. Provided."""
+    return "\n".join("pass" if line.lstrip().startswith(("%", "!")) else line for line in cell.source.splitlines())
+
+
+def dependencies(nb):
+    """The files of cnnlib that a notebook's code imports, directly or through one another, and the records it names.
+
+    A record counts when its name stands in the code as a string, for example "two_conv" for runs/two_conv.json.
+    Provided.
+    """
+    cells = code_cells(nb)
+    todo = set().union(*(imported_modules(plain_python(cell)) for cell in cells if not raises(cell)))
+    seen = set()
+    while todo:
+        name = todo.pop()
+        seen.add(name)
+        for path in module_files(name):
+            todo |= imported_modules(path.read_text(encoding="utf-8")) - seen
+    modules = [path for name in sorted(seen) for path in module_files(name)]
+    text = "\n".join(cell.source for cell in cells)
+    records = [path for path in sorted((ROOT / "runs").glob("*.json")) if re.search(rf"[\"'/]{path.stem}\b", text)]
+    return modules + records
+
+
+def raises(cell):
+    """Whether a cell is meant to fail. Provided."""
+    return "raises-exception" in cell.metadata.get("tags", [])
+
+
+def digest(nb):
+    """SHA-256, as hex, of all that decides a notebook's outputs: its code cells, their tags, and its dependencies.
+
+    Comments and docstrings of cnnlib do not count, so that mending a sentence does not ask for a new execution.
+    Provided.
+    """
+    sha = hashlib.sha256()
+    for cell in code_cells(nb):
+        sha.update(json.dumps([cell.id, cell.source, sorted(cell.metadata.get("tags", []))]).encode())
+    for path in dependencies(nb):
+        text = path.read_text(encoding="utf-8")
+        sha.update(path.name.encode() + (bare_code(text) if path.suffix == ".py" else text).encode())
+    return sha.hexdigest()
+
+
+def smaller_png(data):
+    """The same PNG (base64) with at most 256 colors, if that is smaller. Provided."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+    image.quantize(256, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    small = base64.b64encode(buffer.getvalue()).decode()
+    return small if len(small) < len(data) else data
+
+
+def clean_output(output):
+    """An output as it is stored: no widget state, small pictures, and of an error only its last line. Provided."""
+    if output.output_type == "error":
+        output.traceback = [f"{output.ename}: {output.evalue}"]
+    if "data" in output:
+        output.data.pop(WIDGET, None)
+        if "image/png" in output.data:
+            output.data["image/png"] = smaller_png(output.data["image/png"])
+        output.metadata = {}
+    return output
+
+
+def complaints(nb):
+    """Sentences about what no stored output may hold: warnings, stand-in data, paths of this machine. Provided."""
+    found = []
+    for cell in code_cells(nb):
+        text = json.dumps([o for o in cell.outputs if o.output_type != "display_data" or "image/png" not in o.data])
+        if any(o.get("name") == "stderr" for o in cell.outputs):
+            found.append(
+                f"cell {cell.id} wrote to stderr: {[o.text for o in cell.outputs if o.get('name') == 'stderr']}"
+            )
+        if "stand-in" in text:
+            found.append(f"cell {cell.id} mentions a stand-in: chapters are executed on the real data")
+        if str(ROOT) in text or str(Path.home()) + os.sep in text:
+            found.append(f"cell {cell.id} shows a path of this machine")
+    return found
+
+
+def execute(path):
+    """Run a notebook in a fresh kernel, on the real data, and store its outputs and digest in the file.
+
+    Returns the seconds it took. A cell that fails, a warning, a stand-in or a path of this machine raises an error, and
+    the file is left as it was.
+    Provided.
+    """
+    from nbclient import NotebookClient
+
+    nb = nbformat.read(path, as_version=4)
+    os.environ["CNNLIB_DATA_STRICT"] = "1"
+    start = time.perf_counter()
+    NotebookClient(
+        nb,
+        timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(Path(path).parent)}},
+    ).execute()
+    seconds = time.perf_counter() - start
+    for cell in code_cells(nb):
+        cell.outputs = [clean_output(output) for output in cell.outputs]
+    if found := complaints(nb):
+        raise RuntimeError(f"{path} is left as it was: " + "; ".join(found))
+    nb.metadata = {
+        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        "cnnlib": {"digest": digest(nb), "seconds": round(seconds)},
+    }
+    part = Path(path).with_suffix(".part")
+    nbformat.write(nb, part)
+    part.replace(path)
+    return seconds

@@ -1,0 +1,230 @@
+"""The chapters keep the notebook guide, and their stored outputs belong to their code."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from cnnlib.notebooks import code_cells, complaints, digest, plain_python, raises
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTERS = sorted((ROOT / "chapters").glob("[0-9][0-9]_*.ipynb"))
+TAGS = {
+    "hide-input",
+    "remove-cell",
+    "raises-exception",
+    "nbval-check-output",
+    "nbval-ignore-output",
+    "nbval-skip",
+    "compare",
+    "solution",
+}
+TAUGHT = ["ops", "check", "data", "models", "train", "ledger", "explain"]
+
+chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def number(path):
+    return int(path.name[:2])
+
+
+def tags(cell):
+    return set(cell.metadata.get("tags", []))
+
+
+def trees(nb):
+    """(cell, syntax tree) of each code cell that is Python."""
+    return [(cell, ast.parse(plain_python(cell))) for cell in code_cells(nb) if not raises(cell)]
+
+
+def prose(nb):
+    return "\n\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+
+
+def taught():
+    """{(module, name): (built in, extended in ...)} from the docstrings of the taught modules; "Provided." gives ()."""
+    found = {}
+    for module in TAUGHT:
+        path = ROOT / "cnnlib" / f"{module}.py"
+        if not path.exists():
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                last = (ast.get_docstring(node) or "").rstrip().split("\n\n")[-1].split("\n")
+                ending = " ".join(line.strip() for line in last[-2:])
+                match = re.search(
+                    r"(?:(Provided)|Built in chapter (\d\d))\.((?: Extended in chapter \d\d\.)*)$", ending
+                )
+                assert match, (
+                    f"cnnlib.{module}.{node.name}: its docstring must end with 'Built in chapter NN.' or 'Provided.'"
+                )
+                chapters = [match[2], *re.findall(r"\d\d", match[3])] if match[2] else []
+                found[module, node.name] = tuple(map(int, chapters))
+    return found
+
+
+def imported_names(tree):
+    """(module, name) of everything a cell takes from cnnlib, by import or as an attribute of an imported module."""
+    found, aliases = set(), {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "cnnlib":
+            if node.module == "cnnlib":
+                aliases |= {alias.asname or alias.name: alias.name for alias in node.names}
+            else:
+                found |= {(node.module.split(".")[1], alias.name) for alias in node.names}
+    return found, aliases
+
+
+def used_names(nb):
+    """[(cell, module, name)] of cnnlib's names that a notebook uses."""
+    used, aliases = [], {}
+    for cell, tree in trees(nb):
+        names, new = imported_names(tree)
+        aliases |= new
+        names |= {
+            (aliases[node.value.id], node.attr)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in aliases
+        }
+        used += [(cell, module, name) for module, name in names]
+    return used
+
+
+@chapters
+def test_stored_outputs_belong_to_the_code(path):
+    nb = read(path)
+    stored = nb.metadata.get("cnnlib", {}).get("digest")
+    assert stored == digest(nb), (
+        f"{path.name} or a module it imports has changed: run `make execute NB={path.parent.name}/{path.name}`"
+    )
+
+
+@chapters
+def test_cells_were_run_once_from_top_to_bottom(path):
+    counts = [cell.execution_count for cell in code_cells(read(path))]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@chapters
+def test_no_stored_output_warns_or_names_a_machine_or_a_stand_in(path):
+    assert complaints(read(path)) == []
+
+
+@chapters
+def test_a_checked_cell_has_an_output_to_check(path):
+    empty = [cell.id for cell in code_cells(read(path)) if "nbval-check-output" in tags(cell) and not cell.outputs]
+    assert empty == []
+
+
+@chapters
+def test_errors_are_stored_only_where_they_are_meant(path):
+    for cell in code_cells(read(path)):
+        errors = [output for output in cell.outputs if output.output_type == "error"]
+        assert bool(errors) == raises(cell), cell.id
+
+
+@chapters
+def test_tags_ids_and_size_are_in_order(path):
+    nb = read(path)
+    assert {tag for cell in nb.cells for tag in tags(cell)} <= TAGS
+    assert all(
+        re.fullmatch(r"[a-z][a-z0-9-]*", cell.id) and not re.fullmatch(r"[0-9a-f]{8}", cell.id) for cell in nb.cells
+    )
+    assert "widgets" not in nb.metadata
+    assert path.stat().st_size < 600_000
+
+
+@chapters
+def test_every_figure_has_alt_text_a_caption_and_a_name(path):
+    for cell in code_cells(read(path)):
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            told = cell.metadata.get("mystnb", {})
+            assert len(told.get("image", {}).get("alt", "")) > 20, f"{cell.id} needs an alt text"
+            assert len(told.get("figure", {}).get("caption", "")) > 20, f"{cell.id} needs a caption"
+            assert told["figure"].get("name", "").startswith("fig-"), f"{cell.id} needs a name"
+
+
+@chapters
+def test_code_cells_are_short(path):
+    lengths = sorted(
+        len([line for line in cell.source.splitlines() if line.strip()]) for cell in code_cells(read(path))
+    )
+    assert lengths[-1] <= 30
+    assert lengths[int(0.9 * (len(lengths) - 1))] <= 20
+    assert lengths[len(lengths) // 2] <= 6
+
+
+@chapters
+def test_imports_stand_in_the_first_code_cell_or_in_a_compare_cell(path):
+    first = code_cells(read(path))[0]
+    for cell, tree in trees(read(path)):
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert not imports or cell.id == first.id or "compare" in tags(cell), (
+            f"{cell.id} imports in the middle of the chapter"
+        )
+        assert not any(alias.name == "*" for node in imports for alias in node.names)
+
+
+@chapters
+def test_a_chapter_opens_and_closes_as_the_guide_asks(path):
+    text = prose(read(path))
+    assert len(re.findall(r"^# ", re.sub(r"```.*?```", "", text, flags=re.S), flags=re.M)) == 1
+    assert re.search(r"^Needs: .*Reading \d+ minutes, running \d+ seconds\.$", text, flags=re.M)
+    for heading in ("What we built", "Take away", "Quiz", "Further reading"):
+        assert f"## {heading}" in text, f"no section '{heading}'"
+    assert "```{quiz}" in text
+    assert "{cite" in text
+
+
+@chapters
+def test_the_announced_running_time_is_the_measured_one(path):
+    nb = read(path)
+    announced = int(re.search(r"running (\d+) seconds", prose(nb))[1])
+    measured = nb.metadata["cnnlib"]["seconds"]
+    assert measured / 2 - 5 <= announced <= 2 * measured + 5
+
+
+@chapters
+def test_from_chapter_02_on_an_exercise_follows(path):
+    if number(path) >= 2:
+        assert (ROOT / "exercises" / path.name).exists()
+        assert f"../exercises/{path.stem}" in prose(read(path))
+
+
+@chapters
+def test_a_chapter_builds_the_names_that_are_built_in_it(path):
+    defined = {
+        node.name
+        for _, tree in trees(read(path))
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    missing = [name for (_, name), where in taught().items() if where[:1] == (number(path),) and name not in defined]
+    assert missing == []
+
+
+@chapters
+def test_a_chapter_imports_only_what_was_built_before(path):
+    known = taught()
+    for cell, module, name in used_names(read(path)):
+        built = known.get((module, name), ())[:1]
+        if built and "compare" in tags(cell):
+            assert built[0] <= number(path), f"{cell.id}: {module}.{name} is built in chapter {built[0]:02d}"
+        elif built:
+            assert built[0] < number(path), f"{cell.id}: {module}.{name} is built in chapter {built[0]:02d}"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "exercises").rglob("[0-9]*.ipynb")), ids=lambda p: f"{p.parent.name}-{p.stem}"
+)
+def test_an_exercise_is_stored_without_outputs(path):
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
