@@ -1,0 +1,85 @@
+"""Two checks the course leans on: are these arrays the same, and is this gradient right?"""
+
+import numpy as np
+
+TOLERANCE = {"float64": 1e-10, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-2}  # relative and absolute
+
+
+def compare(name, got, want, *, rtol=None, atol=None):
+    """Print one line that says whether got equals want, and raise if it does not.
+
+    got, want: arrays, tensors, numbers or lists of one shape, any dtype; they agree where
+    |got - want| <= atol + rtol * |want|. Left out, rtol and atol follow the coarser dtype: 1e-10 for
+    float64, 1e-5 for float32, 1e-2 for shorter floats, 0 if both hold integers. NaN equals NaN.
+    Raises AssertionError with both shapes, or with the first difference, what was got and what was wanted.
+    Provided.
+    """
+    (got, got_type), (want, want_type) = _array(got), _array(want)
+    if got.shape != want.shape:
+        raise AssertionError(f"{name}: got shape {got.shape}, want {want.shape}")
+    default = max(TOLERANCE.get(got_type, 0.0), TOLERANCE.get(want_type, 0.0))
+    rtol, atol = default if rtol is None else rtol, default if atol is None else atol
+    wrong = ~_close(got, want, rtol, atol)
+    gap = _largest_difference(got, want)
+    if wrong.any():
+        raise AssertionError(f"{name}: {_first_difference(got, want, wrong)}; largest difference {gap:.3g}")
+    types = got_type if got_type == want_type else f"{got_type} and {want_type}"
+    print(f"{name}: shape {got.shape}, {types}, largest difference {gap:.3g}: {'same' if gap else 'equal'}")
+
+
+def numerical_gradient(f, x, *, eps=1e-6):
+    """Slope of f along each entry of x, by central differences in float64.
+
+    f: a function of an array like x that returns one number    x: any shape; it is copied, not changed
+    Returns an array of the shape of x. eps is the step, in the units of x; the error is of order eps**2.
+    Raises ValueError if f returns anything but one number.
+    Built in chapter 05.
+    """
+    x = np.array(x, dtype=np.float64)
+    gradient = np.zeros_like(x)
+    for i in np.ndindex(x.shape):
+        kept = x[i]
+        x[i] = kept + eps
+        above = _number(f(x))
+        x[i] = kept - eps
+        below = _number(f(x))
+        x[i] = kept
+        gradient[i] = (above - below) / (2 * eps)
+    return gradient
+
+
+def _array(value):
+    """Any array-like as a NumPy array, with the name of its dtype. A torch tensor is known by its `detach`."""
+    name = None
+    if hasattr(value, "detach"):
+        name = str(value.dtype).removeprefix("torch.")
+        value = value.detach().cpu()
+        value = value.float() if name == "bfloat16" else value  # NumPy has no such type
+    array = np.asarray(value)
+    return array, name or array.dtype.name
+
+
+def _close(got, want, rtol, atol):
+    if rtol == atol == 0:
+        return (got == want) | ((got != got) & (want != want))
+    return np.isclose(got, want, rtol=rtol, atol=atol, equal_nan=True)
+
+
+def _largest_difference(got, want):
+    unequal = (got != want) & ~((got != got) & (want != want))
+    if not unequal.any():
+        return 0.0
+    return float(np.max(np.abs(got[unequal].astype(np.float64) - want[unequal].astype(np.float64))))
+
+
+def _first_difference(got, want, wrong):
+    i = tuple(int(k) for k in np.argwhere(wrong)[0])
+    where = f"at {list(i)} " if i else ""
+    count = f"{wrong.sum()} of {wrong.size} values differ: " if wrong.size > 1 else ""
+    return f"{count}{where}got {got[i]}, want {want[i]}"
+
+
+def _number(value):
+    if np.shape(value) != ():
+        raise ValueError(f"f must return one number, got shape {np.shape(value)}; did you forget to sum?")
+    return float(value)

@@ -1,0 +1,180 @@
+"""Figures: what is drawn is the data, text is legible, nothing is left open."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from cnnlib import viz
+
+
+@pytest.fixture(autouse=True)
+def course_style():
+    with matplotlib.rc_context():
+        viz.style()
+        yield
+    assert plt.get_fignums() == [], "a figure stayed open"
+
+
+def texts(figure):
+    figure.canvas.draw()
+    found = [t for t in figure.findobj(matplotlib.text.Text) if t.get_visible() and t.get_text().strip()]
+    return [t.get_text().replace("\N{MINUS SIGN}", "-") for t in found], min(t.get_fontsize() for t in found)
+
+
+def drawn(axes):
+    return axes.get_images()[0].get_array()
+
+
+HISTORY = {"training": [3.0, 2.0, 1.0], "validation": np.array([[3.0, 2.5, 2.0], [3.2, 2.7, 2.4]])}
+FIGURES = {
+    "show": lambda: viz.show(np.zeros((3, 4, 5)), titles=["a", "b", "c"]),
+    "numbers": lambda: viz.numbers([np.eye(3), np.arange(4)], titles=["x", "w"], between="×", window=(0, 1, 2, 2)),
+    "response": lambda: viz.response(np.eye(6), np.ones((3, 2)), np.ones((4, 5))),
+    "curves": lambda: viz.curves(HISTORY, ylabel="loss"),
+    "bars": lambda: viz.bars([10**12, 9], ["dense", "local"], log=True),
+    "confusion": lambda: viz.confusion(np.arange(9).reshape(3, 3), ["cat", "dog", "airplane"]),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_has_text_of_nine_points_or_more(name):
+    figure = FIGURES[name]()
+    assert isinstance(figure, Figure)
+    assert texts(figure)[1] >= 9
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_fits_the_page_on_a_white_ground(name, tmp_path):
+    figure = FIGURES[name]()
+    figure.savefig(tmp_path / "figure.png", bbox_inches="tight")
+    image = plt.imread(tmp_path / "figure.png")
+    assert image.shape[1] <= 760
+    assert (image[0, :, :3] == 1).all()
+    assert (image[:, 0, :3] == 1).all()
+    assert (tmp_path / "figure.png").stat().st_size < 50_000
+
+
+def test_drawing_functions_return_the_axes_they_were_given():
+    _, axes = viz.panels(5)
+    assert viz.show(np.eye(3), ax=axes[0]) is axes[0]
+    assert viz.numbers(np.eye(3), ax=axes[1]) is axes[1]
+    assert viz.curves({"a": [1, 2]}, ax=axes[2]) is axes[2]
+    assert viz.bars([1], ["a"], ax=axes[3]) is axes[3]
+    assert viz.confusion(np.eye(2, dtype=int), "ab", ax=axes[4]) is axes[4]
+
+
+@pytest.mark.parametrize(
+    ("shape", "count"),
+    [((4, 5), 1), ((4, 5, 3), 1), ((2, 4, 5), 2), ((2, 4, 5, 3), 2), ((2, 1, 4, 5), 2), ((2, 3, 4, 5), 2)],
+)
+def test_show_takes_every_layout_of_the_course(shape, count):
+    figure = viz.show(np.random.default_rng(0).random(shape))
+    images = [drawn(a) for a in figure.axes if a.get_images()]
+    assert len(images) == count
+    assert all(i.shape[:2] == (4, 5) for i in images)
+
+
+def test_show_keeps_channels_in_order_when_it_moves_them():
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 5), dtype=np.uint8)
+    assert np.array_equal(drawn(viz.show(images).axes[1]), images[1].transpose(1, 2, 0))
+
+
+def test_show_says_which_shapes_it_takes():
+    with pytest.raises(ValueError, match=r"images of shape \(7,\)"):
+        viz.show(np.zeros(7))
+
+
+def test_show_gives_bytes_their_full_range_and_floats_their_own():
+    assert drawn_limits(viz.show(np.array([[3, 9]], np.uint8))) == (0, 255)
+    assert drawn_limits(viz.show(np.array([[3.0, 9.0]]))) == (3, 9)
+    assert drawn_limits(viz.show(np.array([[3.0, 9.0]]), limits=(0, 10))) == (0, 10)
+
+
+def drawn_limits(figure):
+    return figure.axes[0].get_images()[0].get_clim()
+
+
+def test_signed_images_have_symmetric_limits_and_white_for_zero():
+    figure = viz.show(np.array([[-4.0, 0.0, 1.0]]), signed=True)
+    image = figure.axes[0].get_images()[0]
+    assert image.get_clim() == (-4, 4)
+    red, green, blue, _ = image.to_rgba(np.array([[-4.0, 0.0, 1.0]]))[0, 1]
+    assert min(red, green, blue) > 0.95
+
+
+def test_a_constant_image_can_be_drawn():
+    assert drawn_limits(viz.show(np.full((2, 2), 7.0))) == (7, 8)
+    assert drawn_limits(viz.show(np.zeros((2, 2)), signed=True)) == (-1, 1)
+
+
+def test_grids_are_as_wide_as_asked_and_show_every_title():
+    figure = viz.show(np.zeros((10, 4, 4)), titles=[f"t{k}" for k in range(10)], columns=4)
+    assert len(figure.axes) == 12
+    assert [t for t in texts(figure)[0] if t.startswith("t")] == [f"t{k}" for k in range(10)]
+
+
+def test_numbers_writes_every_value():
+    written = texts(viz.numbers([np.array([[1.0, -2.5], [0.125, 30.0]]), np.array([7])], digits=2))[0]
+    assert written == ["1", "-2.5", "0.12", "30", "7"]
+
+
+def test_numbers_writes_rounded_whole_and_infinite_values():
+    assert texts(viz.numbers(np.array([-0.001, 0.999, 100, -np.inf]), signed=True))[0] == ["0", "1", "100", "-∞"]
+    assert texts(viz.numbers(np.array([10.4, -0.2]), digits=0))[0] == ["10", "0"]
+
+
+def test_numbers_frames_the_window_it_is_given():
+    figure = viz.numbers([np.eye(4), np.eye(2)], window=[(1, 2, 3, 2), (0, 1, 1, 1)])
+    frames = [p.get_bbox().bounds for p in figure.axes[0].patches if p.get_edgecolor()[:3] == matplotlib_rgb(viz.MARK)]
+    assert frames == [(2.0, 1.0, 2.0, 3.0), (pytest.approx(5.9), 1.0, 1.0, 1.0)]
+
+
+def matplotlib_rgb(color):
+    return matplotlib.colors.to_rgb(color)
+
+
+def test_curves_draws_the_mean_of_several_runs():
+    axes = viz.curves(HISTORY).axes[0]
+    assert axes.get_lines()[0].get_ydata().tolist() == [3.0, 2.0, 1.0]
+    assert axes.get_lines()[1].get_ydata() == pytest.approx([3.1, 2.6, 2.2])
+    assert axes.get_lines()[0].get_xdata().tolist() == [1, 2, 3]
+
+
+def test_curves_differ_in_more_than_color():
+    lines = viz.curves({str(k): [1, 2] for k in range(6)}).axes[0].get_lines()
+    assert len({(line.get_linestyle(), line.get_marker()) for line in lines}) == 6
+
+
+def test_confusion_writes_counts_and_shades_only_mistakes():
+    figure = viz.confusion(np.array([[980, 2], [0, 990]]), ["cat", "dog"])
+    assert [t for t in texts(figure)[0] if t.isdigit()] == ["980", "2", "990"]
+    assert drawn(figure.axes[0]).tolist() == [[0, 2], [0, 0]]
+
+
+def test_photo_comes_in_color_and_in_gray():
+    color, gray = viz.photo("flower", gray=False), viz.photo("flower")
+    assert (color.shape, color.dtype) == ((427, 640, 3), np.uint8)
+    assert (gray.shape, gray.dtype) == ((427, 640), np.uint8)
+    assert np.abs(color @ [0.299, 0.587, 0.114] - gray).max() <= 0.5
+
+
+def test_photo_shrinks_by_averaging_whole_blocks():
+    crop = (100, 100, 60, 90)
+    full, small = viz.photo(crop=crop).astype(float), viz.photo(crop=crop, size=(20, 30))
+    want = full.reshape(20, 3, 30, 3).mean((1, 3))
+    assert np.abs(small - want).max() <= 1  # gray levels are rounded before one mean and after the other
+
+
+def test_photo_keeps_the_center_of_what_does_not_divide():
+    full, small = viz.photo(crop=(0, 0, 7, 9)), viz.photo(crop=(0, 0, 7, 9), size=(5, 5))
+    assert np.array_equal(small, full[1:6, 2:7])
+
+
+def test_photo_refuses_to_grow():
+    with pytest.raises(ValueError, match="smaller size"):
+        viz.photo(size=(500, 100))
