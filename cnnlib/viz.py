@@ -61,7 +61,7 @@ def show(images, *, titles=None, columns=None, signed=False, limits=None, colorb
     """Draw one image, or several in a grid.
 
     images: (H, W), (H, W, 3), (N, H, W), (N, H, W, 3), (N, 1, H, W), (N, 3, H, W), or a list of single images
-    titles: one text an image    columns: of the grid    size: width of one image in inches
+    titles: one text (or number) an image    columns: of the grid    size: width of one image in inches
     signed: one bool, or one an image: blue below zero, red above, limits symmetric    limits: (low, high) for all
     Without limits uint8 runs from 0 to 255, booleans from 0 to 1, anything else from its own least to its own largest.
     Raises ValueError for an array that is none of these.
@@ -247,7 +247,7 @@ def _image(ax, image, title, signed, limits, colorbar):
     drawn = ax.imshow(image, cmap=SIGNED if signed else UNSIGNED, vmin=low, vmax=high)
     if colorbar:
         ax.figure.colorbar(drawn, ax=ax, shrink=0.8, pad=0.03)
-    ax.set_title(title or "")
+    ax.set_title("" if title is None else str(title))
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_visible(bool(image.ndim == 2))
