@@ -1,0 +1,175 @@
+"""The built book, a small sample book, a server, a browser, and a page that is watched for what goes wrong."""
+
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+collect_ignore_glob = ["sample/*"]  # pages to build, no notebooks to run
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = Path(__file__).parent / "sample"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+BUILD = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "-W", "-n", "--keep-going"]
+
+EXTRA_RULES = {"label-content-name-mismatch": {"enabled": True}}  # off by default in axe-core
+
+
+@pytest.fixture(scope="session")
+def build():
+    """A function that builds the book of a project folder and returns (exit status, what was printed)."""
+
+    def run(project):
+        done = subprocess.run([*BUILD, "--quiet", str(project)], capture_output=True, text=True, cwd=project)
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def book(build):
+    """The folder of the built book; built here if `make book` has not been run."""
+    folder = ROOT / "_build" / "html"
+    if not (folder / "index.html").exists():
+        status, printed = build(ROOT)
+        assert status == 0, printed
+    return folder
+
+
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory):
+    """A function that makes a project: our configuration and extensions, the sample's pages, and changes to them."""
+
+    def make(changes=()):
+        project = tmp_path_factory.mktemp("project")
+        shutil.copytree(SAMPLE, project, dirs_exist_ok=True)
+        shutil.copy(ROOT / "_config.yml", project)
+        for folder in ("_ext", "assets", "cnnlib"):
+            (project / folder).symlink_to(ROOT / folder, target_is_directory=True)
+        for name, change in changes:
+            path = project / name
+            path.write_text(change(path.read_text(encoding="utf-8") if path.exists() else ""), encoding="utf-8")
+        return project
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def sample(new_project, build):
+    """The folder of the built sample book: one page with everything an author may write."""
+    project = new_project()
+    status, printed = build(project)
+    assert status == 0, printed
+    return project / "_build" / "html"
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="session")
+def serve():
+    """A function that serves a folder on 127.0.0.1 and returns its address."""
+    servers = []
+
+    @functools.cache
+    def start(folder):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A running browser. Without Chromium the test is skipped, or fails where CI=true."""
+    if not CHROMIUM and os.environ.get("CI") != "true":
+        pytest.skip("no Chromium on this machine (apt install chromium); CI=true makes it required")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A browser page that notes what it asked for and what went wrong."""
+
+    def __init__(self, browser, **context):
+        self.context = browser.new_context(
+            **{"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce", **context}
+        )
+        self.page = self.context.new_page()
+        self.problems, self.sizes = [], {}
+        self.page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.problems.append(f"failed: {request.url}"))
+        self.page.on("response", self.note)
+
+    def note(self, response):
+        if response.status >= 400:
+            self.problems.append(f"{response.status}: {response.url}")
+
+    def open(self, base, name):
+        """Go to a page below base (an address, or a folder for file://) and wait until its formulas are set."""
+        self.base = base if isinstance(base, str) else base.as_uri()
+        self.page.on("request", lambda request: self.asked(request.url))
+        self.page.goto(f"{self.base}/{name}", wait_until="load")
+        self.page.evaluate("() => window.MathJax?.startup?.promise")
+        return self.page
+
+    def asked(self, url):
+        if not url.startswith((self.base + "/", "data:", "blob:")):
+            self.problems.append(f"asks another place: {url}")
+
+    def colors(self, scheme):
+        """Switch to light or dark, as the system would."""
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
+
+    def resize(self, width):
+        self.page.set_viewport_size({"width": width, "height": 900})
+
+    def overflow(self):
+        """Pixels by which the page is wider than the window."""
+        return self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+    def violations(self, contrast=True, only=None):
+        """What axe-core finds, as `rule: element`. Contrast takes it long: it can be left out, or asked for alone."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        options = {"resultTypes": ["violations"], "rules": EXTRA_RULES | {"color-contrast": {"enabled": contrast}}}
+        if only:
+            options = {"resultTypes": ["violations"], "runOnly": only}
+        found = Axe().run(self.page, options=options).response["violations"]
+        return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
+
+
+@pytest.fixture
+def watch(chromium):
+    """A function that gives a watched page; afterwards nothing may have gone wrong on it."""
+    pages = []
+
+    def make(**context):
+        pages.append(Watched(chromium, **context))
+        return pages[-1]
+
+    yield make
+    for one in pages:
+        one.context.close()
+    assert [problem for one in pages for problem in one.problems] == []

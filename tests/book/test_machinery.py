@@ -1,0 +1,176 @@
+"""The book's configuration and extensions, on a sample book with one page of everything."""
+
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = "chapters/02_sample.html"
+
+
+@pytest.fixture(scope="module")
+def html(sample):
+    return (sample / PAGE).read_text(encoding="utf-8")
+
+
+def test_sample_page_is_whole(sample, serve, watch):
+    """Everything an author may write: no error, no overflow, nothing axe objects to, in either color and width."""
+    one = watch(color_scheme="light")
+    page = one.open(serve(sample), PAGE)
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    for width in (1440, 360):
+        one.resize(width)
+        assert one.overflow() <= 0
+        assert one.violations(contrast=width == 1440) == []
+    one.resize(1440)
+    one.colors("dark")
+    assert one.violations(only="color-contrast") == []
+
+
+def test_figures_are_numbered_by_chapter(sample, html):
+    assert re.findall(r'caption-number">(Figure [\w.]+)', html) == ["Figure 2.1", "Figure 2.2"]
+    exercise = (sample / "exercises" / "02_sample.html").read_text(encoding="utf-8")
+    assert "See <a" in exercise
+    assert exercise.count("Figure E2.1") == 2
+
+
+def test_a_figure_has_its_alt_text_and_caption(html):
+    figure = re.search(r'<figure[^>]*id="fig-sample".*?</figure>', html, re.DOTALL)[0]
+    assert 'alt="A white square."' in figure
+    assert "A square means nothing." in figure
+
+
+def test_a_dropdown_box_unfolds_without_a_script(html):
+    assert re.search(
+        r'<details class="admonition note dropdown[^"]*"><summary class="admonition-title">Why\?</summary>', html
+    )
+    assert "togglebutton" not in html
+
+
+def test_a_plain_page_loads_neither_formulas_nor_quiz_nor_copy_buttons(sample):
+    plain = (sample / "chapters" / "plain.html").read_text(encoding="utf-8")
+    for script in ("MathJax", "quiz.js", "clipboard", "copybutton.js"):
+        assert script not in plain
+
+
+def test_unused_files_of_the_theme_are_not_shipped(sample):
+    names = {path.name for path in (sample / "_static").rglob("*")}
+    assert not {"fontawesome.js", "bootstrap.js.map", "locales", "sphinx-thebe.js", "book.png"} & names
+
+
+def test_without_a_repository_address_no_page_has_a_launch_button(html):
+    assert not re.search("mybinder|colab|github|executablebooks", html)
+
+
+def test_with_a_repository_address_every_notebook_page_has_launch_buttons(new_project, build):
+    """The address stands in one place, repository.url of _config.yml."""
+    address = 'url: "https://github.com/someone/somewhere"'
+    project = new_project([("_config.yml", lambda text: text.replace('url: ""', address))])
+    status, printed = build(project)
+    assert status == 0, printed
+    page = (project / "_build" / "html" / PAGE).read_text(encoding="utf-8")
+    assert "https://mybinder.org/v2/gh/someone/somewhere/main?urlpath=lab/tree/chapters/02_sample.ipynb" in page
+    assert "https://colab.research.google.com/github/someone/somewhere/blob/main/chapters/02_sample.ipynb" in page
+    assert "https://github.com/someone/somewhere/issues" in page
+    assert not re.search(r'<(?:img|script|link)\b[^>]*(?:src|href)="https?:', page)
+
+
+def test_a_broken_reference_fails_the_build(new_project, build):
+    project = new_project([("chapters/plain.md", lambda text: text + "\n[nowhere](nowhere.md)\n")])
+    status, printed = build(project)
+    assert status != 0
+    assert "nowhere" in printed
+
+
+def test_a_page_out_of_the_table_of_contents_stays_out_of_the_book(new_project, build):
+    project = new_project([("chapters/draft.md", lambda text: "# Draft\n\n[nowhere](nowhere.md)\n")])
+    status, printed = build(project)
+    assert status == 0, printed
+    assert not (project / "_build" / "html" / "chapters" / "draft.html").exists()
+
+
+def load(name):
+    """A module of _ext, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "_ext" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    path = list(sys.path)
+    spec.loader.exec_module(module)
+    sys.path[:] = path
+    return module
+
+
+reference = load("reference")
+
+
+def test_shapes_become_a_list_and_the_origin_stands_alone():
+    docstring = """Slide w over x.
+
+    x: (N, C, H, W)    w: (F, C, K, L)    b: (F,) or None
+    Returns (N, F, H', W') with H' = output_size(H, K,
+    stride, padding).
+    Raises ValueError if `x` and `w` differ in C*K. Built in chapter 03.
+    """
+    assert [line.strip() for line in reference.restructure(docstring.splitlines()) if line] == [
+        "Slide w over x.",
+        ".. rst-class:: shapes",
+        "- ``x``: (N, C, H, W)",
+        "- ``w``: (F, C, K, L)",
+        "- ``b``: (F,) or None",
+        "Returns (N, F, H', W') with H' = output_size(H, K, stride, padding).",
+        "Raises ValueError if ``x`` and ``w`` differ in C\\*K.",
+        ".. rst-class:: built",
+        "Built in chapter 03.",
+    ]
+
+
+def test_reference_names_every_module_with_built_or_provided_names():
+    """Grading, notebooks and recipes are tools or data, not something that a chapter imports."""
+    text = (ROOT / "chapters" / "reference.md").read_text(encoding="utf-8")
+    for path in sorted((ROOT / "cnnlib").glob("[a-z]*.py")):
+        if path.stem not in {"notebooks", "recipes", "torchvision"}:
+            assert f"automodule:: cnnlib.{path.stem}" in text, path.name
+
+
+def test_book_lock_is_part_of_the_whole_lock_and_holds_no_torch():
+    book, whole = (
+        {line.strip() for line in (ROOT / name).read_text().splitlines() if line.strip() and line[0] not in "#-"}
+        for name in ("requirements-book.txt", "requirements.txt")
+    )
+    assert not {line.split("==")[0] for line in book} & {"torch", "torchvision", "matplotlib", "scikit-learn"}
+    assert book <= whole or "-r requirements-book.txt" in (ROOT / "requirements.txt").read_text()
+
+
+def test_table_of_contents_lists_each_exercise_below_its_chapter():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    for part in toc["parts"]:
+        for chapter in part["chapters"]:
+            for section in chapter.get("sections", []):
+                assert section["file"] == chapter["file"].replace("chapters/", "exercises/")
+
+
+def test_titles_in_the_sidebar_are_the_headings_with_their_number():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    for chapter in (chapter for part in toc["parts"] for chapter in part["chapters"] if "title" in chapter):
+        path = ROOT / f"{chapter['file']}.ipynb"
+        heading = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]).splitlines()[0]
+        assert chapter["title"] == f"{path.name[:2]} {heading.removeprefix('# ')}"
+
+
+def test_welcome_page_links_to_every_chapter_and_appendix():
+    welcome = (ROOT / "index.md").read_text(encoding="utf-8")
+    for name in re.findall(r"file: (chapters/\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8")):
+        assert re.search(rf"\]\({name}\.(ipynb|md)\)", welcome), name
+
+
+def test_every_notebook_of_the_book_is_in_the_table_of_contents():
+    text = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    listed = set(re.findall(r"file: (\S+)", text))
+    there = {f"{p.parent.name}/{p.stem}" for f in ("chapters", "exercises") for p in (ROOT / f).glob("[0-9]*.ipynb")}
+    assert there <= listed
+    for name in listed:
+        assert any((ROOT / f"{name}{end}").exists() for end in (".ipynb", ".md"))

@@ -1,0 +1,265 @@
+"""The quiz directive: what it refuses and where it says the mistake is, and the quiz in a real browser."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = "chapters/02_sample.html"
+NO_STORAGE = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('denied') }})"
+CHOICES = """- question: What?
+  choices:
+    - text: this
+      right: true
+      why: Because.
+    - text: that
+      why: No.
+"""
+NUMBER = """- question: How many?
+  answer: 320
+  why: Counted.
+  wrong:
+    288: The biases are missing.
+  otherwise: Count again.
+"""
+
+
+def load():
+    """_ext/quiz.py as a module."""
+    spec = importlib.util.spec_from_file_location("quiz", ROOT / "_ext" / "quiz.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+quiz = load()
+
+
+def test_a_quiz_of_both_kinds_is_read():
+    first, second = quiz.parse(CHOICES + NUMBER)
+    assert [choice["text"] for choice in first["choices"]] == ["this", "that"]
+    assert second["wrong"] == {"288": "The biases are missing."}
+
+
+@pytest.mark.parametrize("text", ["yes", "26x26", "010", "1_000", "null", "2.50"])
+def test_values_stay_as_they_were_written(text):
+    found = quiz.parse(CHOICES.replace("this", text))
+    assert found[0]["choices"][0]["text"] == text
+
+
+MISTAKES = {
+    "no list": ("question: What?", 1, "is a list"),
+    "nothing": ("", 1, "is a list"),
+    "a question without keys": ("- What?", 1, "no keys"),
+    "neither choices nor answer": ("- question: What?\n", 1, "either 'choices' or 'answer'"),
+    "both": (CHOICES + "  answer: 3\n", 1, "either 'choices' or 'answer'"),
+    "no right choice": (CHOICES.replace("      right: true\n", ""), 1, "no choice with 'right: true'"),
+    "right spelled otherwise": (CHOICES.replace("right: true", "right: yes"), 3, "write 'right: true'"),
+    "a choice without a reason": (CHOICES.replace("      why: No.\n", ""), 6, "'why' is missing"),
+    "an empty reason": (CHOICES.replace("why: No.", "why:"), 6, "'why' is missing"),
+    "one choice": (CHOICES[: CHOICES.index("    - text: that")], 1, "at least two choices"),
+    "an unknown key": (CHOICES.replace("why: No.", "why: No.\n      hint: Hm."), 6, "unknown key 'hint'"),
+    "a key twice": (CHOICES + "      why: Again.\n", 8, "'why' stands here twice"),
+    "a list for a text": (CHOICES.replace("why: No.", "why: [No]"), 6, "'why' must be one text"),
+    "a colon in a text": (CHOICES.replace("No.", "No: never."), 7, "needs quotes"),
+    "an answer that is no number": (NUMBER.replace("320", "many"), 1, "'many' is not a number"),
+    "a number with a comma": (NUMBER.replace("320", "18,496"), 1, "'18,496' is not a number"),
+    "no feedback for other numbers": (NUMBER[: NUMBER.index("  otherwise")], 1, "'otherwise' is missing"),
+    "the answer among the wrong ones": (NUMBER.replace("288", "320.0"), 5, "it is the answer"),
+    "a wrong answer without feedback": (NUMBER.replace("The biases are missing.", ""), 1, "'number: feedback'"),
+    "a wrong answer that is no number": (NUMBER.replace("288", "many"), 5, "'many' is not a number"),
+    "a mistake in the second question": (CHOICES + NUMBER.replace("  why", "  wy"), 8, "question 2: unknown key 'wy'"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_named_with_its_line(name):
+    text, line, message = MISTAKES[name]
+    with pytest.raises(quiz.QuizError, match=re.escape(message)) as caught:
+        quiz.parse(text)
+    assert caught.value.line == line
+
+
+def test_a_mistake_in_a_page_fails_the_build_with_file_and_line(new_project, build):
+    """In Markdown with the line of the file, in a notebook with the cell and its line, too."""
+
+    fence = "Text.\n\n```{quiz}\n" + CHOICES.replace("right: true", "rihgt: true") + "```\n"
+
+    def broken_cell(text):
+        nb = nbformat.reads(text, 4)
+        nb.cells[0].source += f"\n\n{fence}"
+        return nbformat.writes(nb)
+
+    project = new_project(
+        {"chapters/plain.md": lambda text: text + fence, "chapters/02_sample.ipynb": broken_cell}.items()
+    )
+    status, printed = build(project)
+    lines = (project / "chapters" / "plain.md").read_text().splitlines()
+    place = 1 + next(i for i, line in enumerate(lines) if "- text: this" in line)
+    assert status != 0
+    assert f"plain.md:{place}: WARNING: quiz: question 1, choice 1: unknown key 'rihgt'" in printed
+    cell = json.loads((project / "chapters" / "02_sample.ipynb").read_text())["cells"][0]["source"]
+    row = 1 + next(i for i, line in enumerate(cell) if "- text: this" in line)
+    assert f"unknown key 'rihgt'; known are ['right', 'text', 'why'] (cell 1, line {row})" in printed
+
+
+@pytest.fixture
+def page(sample, watch):
+    """The sample page, opened from a file: where modules and fetch do not work, and quizzes must."""
+    return watch(color_scheme="light").open(sample, PAGE)
+
+
+def question(page, number):
+    return page.locator(".quiz-question").nth(number - 1)
+
+
+def answer(page, number, *labels):
+    """Tick the choices with these labels (or fill in a number) and check."""
+    one = question(page, number)
+    for label in labels:
+        one.get_by_label(label).check()
+    one.get_by_role("button", name="Check").click()
+    return one.locator("output").inner_text()
+
+
+def fill(page, number, text):
+    question(page, number).get_by_label("Your answer").fill(text)
+    return answer(page, number)
+
+
+def test_a_wrong_choice_gets_its_own_reason_and_a_right_one_too(page):
+    wrong = answer(page, 1, "a 5x5 kernel")
+    assert wrong.startswith("Not so.")
+    assert question(page, 1).get_attribute("data-state") == "wrong"
+    assert question(page, 1).locator("output mjx-container").count() == 1
+    assert answer(page, 1, "a 3x3 kernel") == "Right. Its center can stand on 26 rows."
+    assert question(page, 1).get_attribute("data-state") == "right"
+
+
+def test_checking_without_a_choice_asks_for_one(page):
+    assert answer(page, 1) == "Choose an answer first."
+    assert question(page, 1).get_attribute("data-state") is None
+
+
+def test_several_right_answers_must_all_be_found(page):
+    some = answer(page, 3, "stride 2", "padding")
+    assert "Right: stride 2\nEvery second stop is left out." in some
+    assert "Not so: padding\nIt makes the output larger." in some
+    assert "One more is right." in some
+    question(page, 3).get_by_label("padding").uncheck()
+    assert answer(page, 3, "a larger kernel").count("Right:") == 2
+    assert question(page, 3).get_attribute("data-state") == "right"
+
+
+@pytest.mark.parametrize("text", ["18496", "18,496", "18 496", "18496.0", " 1.8496e4 "])
+def test_a_number_may_be_written_in_many_ways(page, text):
+    assert fill(page, 2, text) == "Right. 64 filters of 288 weights, and 64 biases."
+
+
+def test_a_typical_wrong_number_gets_its_own_reason(page):
+    assert fill(page, 2, "18432") == "Not so. The biases are missing."
+    assert fill(page, 2, "7") == "Not so. Count one filter first."
+    assert fill(page, 2, "many") == "Write a number, such as 12 or 0.5."
+
+
+@pytest.mark.parametrize(
+    ("text", "state"), [("1/3", "right"), ("0,333", "right"), (".3335", "right"), ("0.34", "wrong")]
+)
+def test_a_tolerance_is_kept(page, text, state):
+    fill(page, 4, text)
+    assert question(page, 4).get_attribute("data-state") == state
+
+
+def test_feedback_is_spoken(page):
+    for output in page.locator(".quiz-feedback").all():
+        assert output.get_attribute("aria-live") == "polite"
+    assert page.get_by_role("group", name=re.compile("How many weights")).count() == 1
+
+
+def test_the_keyboard_alone_is_enough(page):
+    question(page, 1).get_by_label("a 3x3 kernel").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert question(page, 1).get_attribute("data-state") == "wrong"
+    page.keyboard.press("Tab")
+    page.keyboard.type("18496")
+    page.keyboard.press("Enter")
+    assert question(page, 2).get_attribute("data-state") == "right"
+
+
+def test_answers_are_kept_and_can_be_forgotten(page):
+    answer(page, 1, "a 3x3 kernel")
+    fill(page, 2, "7")
+    page.reload()
+    assert question(page, 1).get_attribute("data-state") == "right"
+    assert question(page, 2).locator("input").input_value() == "7"
+    assert page.locator(".quiz-score").inner_text() == "1 of 4 right."
+    page.get_by_role("button", name="Start over").click()
+    assert page.locator(".quiz-foot").is_hidden()
+    page.reload()
+    assert page.locator("[data-state]").count() == 0
+    assert page.locator("input:checked").count() == 0
+
+
+def test_changing_an_answer_takes_the_verdict_back(page):
+    answer(page, 1, "a 5x5 kernel")
+    question(page, 1).get_by_label("a 3x3 kernel").check()
+    assert question(page, 1).get_attribute("data-state") is None
+    assert question(page, 1).locator("output").inner_text() == ""
+
+
+def test_nonsense_in_the_storage_does_no_harm(page):
+    answer(page, 1, "a 3x3 kernel")
+    page.evaluate(
+        "Object.keys(localStorage).filter(k => k.startsWith('cnn-quiz')).forEach(k => localStorage[k] = '{]')"
+    )
+    page.reload()
+    assert page.locator("[data-state]").count() == 0
+    assert answer(page, 1, "a 3x3 kernel").startswith("Right.")
+
+
+def test_a_quiz_works_where_storage_is_forbidden(sample, chromium):
+    """The theme itself complains there; the quiz and the page's colors must not."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.add_init_script(NO_STORAGE)
+    page.goto((sample / PAGE).as_uri())
+    assert answer(page, 1, "a 3x3 kernel").startswith("Right.")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    context.close()
+
+
+def test_axe_finds_nothing_in_an_answered_quiz(sample, serve, watch):
+    one = watch(color_scheme="light")
+    page = one.open(serve(sample), PAGE)
+    answer(page, 1, "a 3x3 kernel")
+    answer(page, 3, "stride 2", "padding")
+    fill(page, 2, "7")
+    assert one.violations() == []
+    one.colors("dark")
+    assert one.violations(only="color-contrast") == []
+    one.resize(360)
+    assert one.overflow() <= 0
+
+
+def test_without_javascript_the_answers_unfold(sample, watch):
+    page = watch(java_script_enabled=False).page
+    page.goto((sample / PAGE).as_uri())
+    assert page.get_by_role("button", name="Check").count() == 0
+    page.locator(".quiz-key summary").click()
+    text = page.locator(".quiz-key").inner_text()
+    assert "Right: a 3x3 kernel\nIts center can stand on 26 rows." in text
+    assert "Wrong: 18432\nThe biases are missing." in text
+
+
+def test_on_paper_there_are_questions_and_answers_but_no_buttons(page):
+    answer(page, 1, "a 5x5 kernel")
+    page.emulate_media(media="print")
+    assert not page.locator(".quiz button:visible").count()
+    assert page.locator(".quiz-feedback:visible").count() == 0
+    assert page.get_by_text("Its center can stand on").last.is_visible()
