@@ -6,7 +6,57 @@ from pathlib import Path
 
 
 def data(args):
-    raise NotImplementedError
+    """Show which data sets are here, and fetch those that are missing; 0: all are here and verified, 1: not all."""
+    from cnnlib.data import TITLES
+
+    names = args.names or list(TITLES)
+    if args.fetch or args.names:
+        fetch_missing(names)
+    whole = [show_set(name) for name in names]
+    return 0 if all(whole) else 1
+
+
+def fetch_missing(names):
+    """Download the sets that are nowhere, or damaged in the cache; what fails is said on standard error."""
+    from cnnlib.data import cache_dir, download, status
+
+    for name in names:
+        path, splits = status(name)
+        if path is None or (path.parent == cache_dir() and not is_verified(splits)):
+            try:
+                download(name)
+            except RuntimeError as error:
+                print(f"{name}: {error}", file=sys.stderr, flush=True)
+
+
+def show_set(name):
+    """Print where a set is, its size and its verified splits, a line for each problem; returns whether it is whole."""
+    from cnnlib.data import cache_dir, status
+
+    path, splits = status(name)
+    if path is None:
+        print(f"{name:8} not here: `python -m cnnlib data --fetch` downloads it; until then `load` gives a stand-in")
+        return False
+    place = "the cache" if path.parent == cache_dir() else "CNNLIB_DATA"
+    counts = ", ".join(f"{split} {found:,}" for split, found in splits.items() if isinstance(found, int))
+    print(f"{name:8} {path} (from {place}), {path.stat().st_size / 1e6:.0f} MB, verified: {counts or 'nothing'}")
+    for problem in dict.fromkeys(found for found in splits.values() if isinstance(found, str)):
+        print(f"{name:8} {problem}")
+    return is_verified(splits)
+
+
+def is_verified(splits):
+    """Whether `status` found a number of images in each split, and not a problem."""
+    return all(isinstance(found, int) for found in splits.values())
+
+
+def set_name(text):
+    """The name of a data set, checked."""
+    from cnnlib.data import TITLES
+
+    if text not in TITLES:
+        raise argparse.ArgumentTypeError(f"there is no set {text!r}; the names are {', '.join(TITLES)}")
+    return text
 
 
 def execute(args):
@@ -19,15 +69,32 @@ def execute(args):
 
 
 def exercises(args):
-    raise NotImplementedError
+    """Derive the learners' exercises from their sources, or with --check say which are out of step."""
+    from cnnlib.grading.command import exercises
+
+    return exercises(check=args.check)
 
 
 def grade(args):
-    raise NotImplementedError
+    """Grade exercise notebooks; 0: full marks, 1: fewer, 2: something could not be graded."""
+    from cnnlib.grading.command import grade_all
+
+    return grade_all(args.files, args.seed, as_json=args.json, html=args.html, csv=args.csv)
 
 
 def train(args):
-    raise NotImplementedError
+    """Train a recipe from all its seeds; write runs/NAME.json, the first seed's weights and their card."""
+    from cnnlib import recipes
+
+    try:
+        recipes.find(args.name)
+        record, model = recipes.run(args.name, device=args.device)
+    except (ValueError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    for path in recipes.save(record, model):
+        print(path)
+    return 0
 
 
 def parser():
@@ -40,14 +107,26 @@ def parser():
         command.set_defaults(function=function)
         return command
 
-    add(data, "show which data sets are here, and fetch those that are not")
+    command = add(data, "show which data sets are here, and fetch those that are not")
+    command.add_argument("names", nargs="*", type=set_name, metavar="NAME", help="fetch this set if it is not here")
+    command.add_argument("--fetch", action="store_true", help="fetch every set that is not here")
 
     command = add(execute, "run chapters on the real data and store their outputs")
     command.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
 
-    add(exercises, "derive the learners' exercises from their sources")
-    add(grade, "grade exercise notebooks")
-    add(train, "train a recipe and record the run")
+    command = add(exercises, "derive the learners' exercises from their sources")
+    command.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a file is out of step")
+
+    command = add(grade, "grade exercise notebooks")
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a notebook, or a folder of notebooks")
+    command.add_argument("--json", action="store_true", help="print JSON and nothing else on standard output")
+    command.add_argument("--html", type=Path, metavar="PATH", help="write a page as well")
+    command.add_argument("--csv", type=Path, metavar="PATH", help="write a line for each notebook as well")
+    command.add_argument("--seed", type=int, metavar="N", help="draw the same inputs again")
+
+    command = add(train, "train a recipe and record the run")
+    command.add_argument("name", metavar="NAME", help="a key of cnnlib.recipes.RECIPES, for example two_conv")
+    command.add_argument("--device", default="cpu", help="cpu, cuda or mps")
     return top
 
 

@@ -1,0 +1,360 @@
+"""Typical wrong answers to exercise 02: each loses points on every draw, and is told why."""
+
+WRONG = [
+    ("02.1", "sign", {"answer-02-1": "ramp_answer = 30\nbrighter_answer = 60"}, "Which row does the kernel subtract"),
+    ("02.1", "the other axis", {"answer-02-1": "ramp_answer = -6\nbrighter_answer = -12"}, "turned by 90 degrees"),
+    (
+        "02.1",
+        "offset counted",
+        {"answer-02-1": "ramp_answer = -30\nbrighter_answer = 40"},
+        "Does the 100 reach the sum",
+    ),
+    ("02.1", "not scaled", {"answer-02-1": "ramp_answer = -30\nbrighter_answer = -30"}, "twice the contrast"),
+    ("02.1", "text", {"answer-02-1": "ramp_answer = '-30'\nbrighter_answer = '-60'"}, "want a number"),
+    ("02.1", "dots left", {"answer-02-1": "ramp_answer = -30\nbrighter_answer = ..."}, "Not answered yet"),
+    (
+        "02.2",
+        "one window too few",
+        {
+            "answer-02-2": """
+def correlate1d(x, w):
+    return np.array([(x[i : i + len(w)] * w).sum() for i in range(len(x) - len(w))])
+"""
+        },
+        "One window is missing",
+    ),
+    (
+        "02.2",
+        "kernel flipped",
+        {
+            "answer-02-2": """
+def correlate1d(x, w):
+    L = len(w)
+    return np.array([(x[i : i + L] * w[::-1]).sum() for i in range(len(x) - L + 1)])
+"""
+        },
+        "runs backwards",
+    ),
+    (
+        "02.2",
+        "zeros beyond the border",
+        {
+            "answer-02-2": """
+def correlate1d(x, w):
+    L = len(w)
+    p = np.concatenate([np.zeros((L - 1) // 2), x, np.zeros(L // 2)])
+    return np.array([(p[i : i + L] * w).sum() for i in range(len(x))])
+"""
+        },
+        "hang over the border",
+    ),
+    (
+        "02.2",
+        "mean for sum",
+        {
+            "answer-02-2": """
+def correlate1d(x, w):
+    L = len(w)
+    return np.array([(x[i : i + L] * w).mean() for i in range(len(x) - L + 1)])
+"""
+        },
+        "divide by their number",
+    ),
+    (
+        "02.2",
+        "right for kernels of 3 only",
+        {
+            "answer-02-2": """
+def correlate1d(x, w):
+    return np.array([x[i] * w[0] + x[i + 1] * w[1] + x[i + 2] * w[2] for i in range(len(x) - 2)])
+"""
+        },
+        "got shape",
+    ),
+    (
+        "02.2",
+        "whole numbers",
+        {
+            "answer-02-2": """
+def correlate1d(x, w):
+    L = len(w)
+    y = np.zeros(len(x) - L + 1, dtype=int)
+    for i in range(len(y)):
+        y[i] = (x[i : i + L] * w).sum()
+    return y
+"""
+        },
+        "Fractions were cut off",
+    ),
+    (
+        "02.2",
+        "nothing returned",
+        {
+            "answer-02-2": """
+def correlate1d(x, w):
+    L = len(w)
+    y = np.array([(x[i : i + L] * w).sum() for i in range(len(x) - L + 1)])
+"""
+        },
+        "does your function return its result",
+    ),
+    (
+        "02.2",
+        "writes into its input",
+        {
+            "answer-02-2": """
+def correlate1d(x, w):
+    L = len(w)
+    for i in range(len(x) - L + 1):
+        x[i] = (x[i : i + L] * w).sum()
+    return x[: len(x) - L + 1]
+"""
+        },
+        "changed its input x",
+    ),
+    (
+        "02.2",
+        "the window does not move",
+        {
+            "answer-02-2": """
+def correlate1d(x, w):
+    L = len(w)
+    return np.array([(x[:L] * w).sum() for i in range(len(x) - L + 1)])
+"""
+        },
+        "does the window move",
+    ),
+    (
+        "02.2",
+        "taken from NumPy",
+        {"answer-02-2": "def correlate1d(x, w):\n    return np.correlate(x, w, 'valid')\n"},
+        "does not allow",
+    ),
+    (
+        "02.3",
+        "K and L swapped in the counts",
+        {
+            "answer-02-3": """
+def correlate2d(x, w):
+    K, L = w.shape
+    H, W = x.shape
+    y = np.zeros((H - L + 1, W - K + 1))
+    for i in range(H - L + 1):
+        for j in range(W - K + 1):
+            window = x[i : i + K, j : j + L]
+            y[i, j] = (window * w[: window.shape[0], : window.shape[1]]).sum()
+    return y
+"""
+        },
+        "Rows are counted by H and K",
+    ),
+    (
+        "02.3",
+        "square images only",
+        {
+            "answer-02-3": """
+def correlate2d(x, w):
+    n = x.shape[0] - w.shape[0] + 1
+    y = np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            y[i, j] = (x[i : i + len(w), j : j + w.shape[1]] * w).sum()
+    return y
+"""
+        },
+        "Parts right: 1 of 2",
+    ),
+    (
+        "02.3",
+        "kernel flipped",
+        {
+            "answer-02-3": """
+def correlate2d(x, w):
+    K, L = w.shape
+    rows, columns = x.shape[0] - K + 1, x.shape[1] - L + 1
+    return np.array(
+        [[(x[i : i + K, j : j + L] * w[::-1, ::-1]).sum() for j in range(columns)] for i in range(rows)]
+    )
+"""
+        },
+        "runs backwards",
+    ),
+    (
+        "02.3",
+        "result transposed",
+        {
+            "answer-02-3": """
+def correlate2d(x, w):
+    K, L = w.shape
+    rows, columns = x.shape[0] - K + 1, x.shape[1] - L + 1
+    return np.array([[(x[i : i + K, j : j + L] * w).sum() for i in range(rows)] for j in range(columns)])
+"""
+        },
+        "Rows and columns are swapped",
+    ),
+    (
+        "02.3",
+        "window moves by its own size",
+        {
+            "answer-02-3": """
+def correlate2d(x, w):
+    K, L = w.shape
+    return np.array(
+        [
+            [(x[i : i + K, j : j + L] * w).sum() for j in range(0, x.shape[1] - L + 1, L)]
+            for i in range(0, x.shape[0] - K + 1, K)
+        ]
+    )
+"""
+        },
+        "jumps by its own width",
+    ),
+    (
+        "02.3",
+        "zeros",
+        {
+            "answer-02-3": """
+def correlate2d(x, w):
+    return np.zeros((x.shape[0] - w.shape[0] + 1, x.shape[1] - w.shape[1] + 1))
+"""
+        },
+        "All zeros",
+    ),
+    (
+        "02.3",
+        "index out of range",
+        {
+            "answer-02-3": """
+def correlate2d(x, w):
+    K, L = w.shape
+    y = np.zeros((x.shape[0] - K + 1, x.shape[1] - L + 1))
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[i, j] = (x[i : i + K, j : j + L] * w[: x.shape[0] - i, : x.shape[1] - j]).sum()
+    return y
+"""
+        },
+        "stopped with IndexError",
+    ),
+    (
+        "02.3",
+        "an object equal to everything",
+        {
+            "answer-02-3": """
+class Equal:
+    def __eq__(self, other):
+        return True
+
+def correlate2d(x, w):
+    return Equal()
+"""
+        },
+        "an object of type Equal",
+    ),
+    (
+        "02.4",
+        "not flipped",
+        {"answer-02-4": "def convolve2d(x, w):\n    return correlate2d(x, w)\n"},
+        "has not been turned yet",
+    ),
+    (
+        "02.4",
+        "rows flipped only",
+        {"answer-02-4": "def convolve2d(x, w):\n    return correlate2d(x, w[::-1])\n"},
+        "its columns do not yet",
+    ),
+    (
+        "02.4",
+        "transposed kernel",
+        {"answer-02-4": "def convolve2d(x, w):\n    return correlate2d(x, w.T)\n"},
+        "got shape",
+    ),
+    (
+        "02.4",
+        "negated",
+        {"answer-02-4": "def convolve2d(x, w):\n    return -correlate2d(x, w)\n"},
+        "The signs are turned, not the kernel",
+    ),
+    (
+        "02.5",
+        "flipped",
+        {
+            "answer-02-5": """
+def find_kernel(x, y, kernel_size):
+    K, L = kernel_size
+    windows = [x[i : i + K, j : j + L].ravel()[::-1] for i in range(y.shape[0]) for j in range(y.shape[1])]
+    return np.linalg.lstsq(np.array(windows), y.ravel(), rcond=None)[0].reshape(K, L)
+"""
+        },
+        "turned by half a turn",
+    ),
+    (
+        "02.5",
+        "3x3 whatever is asked",
+        {
+            "answer-02-5": """
+def find_kernel(x, y, kernel_size):
+    K, L = 3, 3
+    windows = [x[i : i + K, j : j + L].ravel() for i in range(y.shape[0] - 3) for j in range(y.shape[1] - 3)]
+    return np.linalg.lstsq(np.array(windows), y[:-3, :-3].ravel(), rcond=None)[0].reshape(K, L)
+"""
+        },
+        "any kernel",
+    ),
+    (
+        "02.5",
+        "descent stopped after three steps",
+        {
+            "answer-02-5": """
+def find_kernel(x, y, kernel_size):
+    K, L = kernel_size
+    w = np.zeros(kernel_size)
+    for _ in range(3):
+        error = correlate2d(x, w) - y
+        w -= 0.2 * correlate2d(x, error) / error.size
+    return w
+"""
+        },
+        "first difference",
+    ),
+]
+
+HALF = [
+    ("02.1", "the ramp only", {"answer-02-1": "ramp_answer = -30\nbrighter_answer = 40"}, 1),
+    (
+        "02.2",
+        "odd kernels only",
+        {
+            "answer-02-2": """
+def correlate1d(x, w):
+    half = len(w) // 2
+    return np.array([(x[i - half : i + half + 1] * w).sum() for i in range(half, len(x) - half)])
+"""
+        },
+        1,
+    ),
+    (
+        "02.3",
+        "square images only",
+        {
+            "answer-02-3": """
+def correlate2d(x, w):
+    n, k = len(x), len(w)
+    return np.array([[(x[i : i + k, j : j + k] * w).sum() for j in range(n - k + 1)] for i in range(n - k + 1)])
+"""
+        },
+        1,
+    ),
+    (
+        "02.5",
+        "3x3 kernels only",
+        {
+            "answer-02-5": """
+def find_kernel(x, y, kernel_size):
+    windows = [x[i : i + 3, j : j + 3].ravel() for i in range(len(x) - 2) for j in range(x.shape[1] - 2)]
+    return np.linalg.lstsq(np.array(windows), y.ravel(), rcond=None)[0].reshape(3, 3)
+"""
+        },
+        1,
+    ),
+]

@@ -1,0 +1,175 @@
+"""The comparison: what counts as equal, and what is said about what is not."""
+
+import numpy as np
+import pytest
+
+from cnnlib.grading.compare import judge
+from cnnlib.grading.question import Case, Cause, Question
+from cnnlib.grading.sealed import decode, encode, payload
+
+WANT = np.random.default_rng(0).standard_normal((3, 5))
+QUESTION = Question(id="99.1", kind="complete", call="f(x)", parts={"all": 2}, draw=list)
+
+
+def said(got, want=WANT, **changes):
+    """The message on a result; None if it is right."""
+    question = Question(**{**vars(QUESTION), **changes})
+    cases = [Case("all", {"x": WANT})]
+    given = {"cases": [{"output": encode(got), "inputs": {"x": encode(WANT)}}]}
+    points, message, _ = judge(question, cases, given, {"cases": [{"output": encode(want)}]})
+    assert points == (2 if message == "Right." else 0)
+    return None if message == "Right." else message
+
+
+RIGHT = [
+    (WANT, WANT),
+    (WANT + 1e-12, WANT),
+    (WANT.tolist(), WANT),
+    (np.float64(2.5), 2.5),
+    (3, 3.0),
+    ([WANT, 2], (WANT, 2)),
+    ({"a": WANT, "more": 1}, {"a": WANT}),
+    ("text", "text"),
+    (None, None),
+    (True, True),
+    ((2, 3), [2, 3]),
+    (np.array([2, 3]), (2, 3)),
+    (np.array([1.0, np.nan]), np.array([1.0, np.nan])),
+]
+
+
+@pytest.mark.parametrize(("got", "want"), RIGHT)
+def test_equal_results_are_right(got, want):
+    assert said(got, want) is None
+
+
+WRONG = [
+    (WANT.T, "height and width look swapped"),
+    (WANT[:, :-1], "off by one"),
+    (WANT[None], "3 axes where 2"),
+    (WANT + 0.5, "off by the same 0.5"),
+    (WANT * 2, "2 times the right one"),
+    (-WANT, "sign"),
+    (WANT[::-1, ::-1], "back to front"),
+    (WANT[::-1], "upside down"),
+    (WANT[:, ::-1], "mirrored"),
+    (np.roll(WANT, 1, axis=1), "moved by one place along axis 1"),
+    (np.trunc(WANT).astype(int), "fractions were cut off"),
+    (np.where(WANT > 0, WANT, np.nan), "nan or inf"),
+    (WANT * 0, "all zeros"),
+    (np.where(np.arange(15).reshape(3, 5) == 7, 9, WANT), "first difference at [1, 2]: got 9, want"),
+    (None, "does your function return"),
+    (WANT.astype(object), "an object of type"),
+    (lambda: 1, "an object of type function"),
+    ("text", "got 'text'"),
+    (..., "not answered yet"),
+    (WANT.astype(str), "text, want numbers"),
+]
+
+
+@pytest.mark.parametrize(("got", "says"), WRONG)
+def test_a_difference_is_named_with_its_likely_cause(got, says):
+    assert says in said(got).lower()
+
+
+def test_whole_numbers_for_fractions_are_wrong_even_if_equal():
+    assert "whole numbers" in said(np.ones(3, int), np.ones(3))
+    assert said(np.ones(3, int), np.ones(3), dtype="any") is None
+    assert "float32" in said(np.ones(3, np.float32), np.ones(3), dtype="exact")
+
+
+def test_predictions_never_show_what_is_wanted():
+    for got, want in (
+        (3, 41),
+        (np.ones(2), np.full(2, 41.0)),
+        ("a", "41"),
+        ([1, 2], [41, 2]),
+        ([1], [41, 41]),
+        (np.ones(3), 41),
+    ):
+        assert "41" not in said(got, want, kind="predict")
+
+
+def test_a_known_mistake_is_recognized_and_the_first_that_fits_speaks():
+    causes = (
+        Cause("broken", "never", lambda x: 1 / 0),
+        Cause("doubled", "You doubled it.", lambda x: 2 * x),
+        Cause("from want", "You added one.", lambda want, **_: want + 1),
+        Cause("constant", "Seven it is not.", 7.0),
+        Cause("same as right", "never", lambda x: x),
+        Cause("shape only", "That shape is for dogs.", lambda x: np.full((4, 4), np.nan)),
+    )
+    assert "You doubled it." in said(2 * WANT, causes=causes)
+    assert "You added one." in said(WANT + 1, causes=causes)
+    assert "Seven it is not." in said(7, causes=causes)
+    assert "for dogs" in said(np.ones((4, 4)), causes=causes)
+    assert "never" not in said(WANT + 3, causes=causes)
+
+
+def test_a_part_is_won_only_if_all_its_cases_are_right():
+    question = Question(id="99.1", kind="complete", call="f(x)", parts={"a": 1, "b": 2, "c": 4}, draw=list)
+    cases = [Case(part, {"x": WANT}) for part in "aabc"]
+    want = payload({"f": lambda x: x}, [{"call": "f(x)", "inputs": {"x": encode(WANT)}}] * 4)
+    outcomes = iter([True, False, True, True])
+    got = payload(
+        {"f": lambda x: x if next(outcomes) else x + 1}, [{"call": "f(x)", "inputs": {"x": encode(WANT)}}] * 4
+    )
+    points, message, progress = judge(question, cases, got, want)
+    assert (points, progress) == (6, "part")
+    assert message.startswith("a: first difference")
+    assert "Parts right: 2 of 3." in message
+
+
+def test_a_changed_input_is_noticed_unless_it_is_allowed():
+    def f(x):
+        x[0] = 0
+        return WANT
+
+    cases, forms = [Case("all", {"x": WANT})], [{"call": "f(x)", "inputs": {"x": encode(WANT)}}]
+    want = {"cases": [{"output": encode(WANT)}]}
+    assert "changed its input x" in judge(QUESTION, cases, payload({"f": f}, forms), want)[1]
+    allowed = Question(**{**vars(QUESTION), "changes": ("x",)})
+    assert judge(allowed, cases, payload({"f": f}, forms), want)[0] == 2
+
+
+def test_an_error_in_one_case_leaves_the_others_their_points():
+    question = Question(id="99.1", kind="complete", call="f(x)", parts={"small": 1, "large": 1}, draw=list)
+    cases = [Case("small", {"x": 1}), Case("large", {"x": 5})]
+    forms = [{"call": "f(x)", "inputs": {"x": encode(n)}} for n in (1, 5)]
+    got = payload({"f": lambda x: [10, 11][x]}, forms)
+    points, message, _ = judge(question, cases, got, {"cases": [{"output": encode(11)}, {"output": encode(15)}]})
+    assert points == 1
+    assert "large: your code stopped with IndexError" in message
+
+
+def test_a_question_with_many_right_answers_is_judged_by_its_property():
+    def even(got, case, want):
+        return None if got % 2 == 0 else "an even number is asked for."
+
+    assert said(np.int64(4), judge=even) is None
+    assert said(np.int64(3), judge=even) == "an even number is asked for."
+    assert "not of the form asked for" in said({"no": "number"}, judge=even)
+
+
+def test_payloads_keep_every_kind_of_value():
+    values = [
+        np.arange(6, dtype=np.int8).reshape(2, 3),
+        1.5,
+        True,
+        "s",
+        None,
+        (1, "a"),
+        {"k": np.zeros((0, 3))},
+        1 + 2j,
+        list(range(500)),
+    ]
+    for value in values:
+        back = decode(encode(value))
+        assert said(back, value) is None
+
+
+def test_a_payload_cannot_blow_up():
+    form = encode(np.zeros(1000))
+    assert "too large" in decode(form | {"shape": [10**6, 10**6]}, limit=10**6).name
+    with pytest.raises(ValueError, match="reshape"):
+        decode(form | {"shape": [999]})

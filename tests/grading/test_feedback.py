@@ -1,0 +1,79 @@
+"""`check` in the learner's own kernel."""
+
+import sys
+
+import numpy as np
+
+from cnnlib.grading import check, sources
+from cnnlib.grading.feedback import feedback, right_answers
+
+
+def names(**more):
+    """A learner's namespace in which exercise 02 is answered rightly, but for these names."""
+    return {**right_answers("02"), **more}
+
+
+def test_a_right_answer_is_told_so():
+    for question in sources.questions("02"):
+        assert feedback(question.id, names()) == f"right. {question.points:g} points."
+
+
+def test_a_wrong_answer_is_told_its_first_difference_and_cause():
+    says = feedback("02.4", names(convolve2d=right_answers("02")["correlate2d"]))
+    assert "first difference at [0, 0]" in says
+    assert "has not been turned yet" in says
+
+
+def test_a_wrong_prediction_is_not_told_the_right_one():
+    says = feedback("02.1", names(ramp_answer=30, brighter_answer=7))
+    assert "-30" not in says
+    assert "-60" not in says
+
+
+def test_what_is_not_written_yet_is_told_without_an_error():
+    def stub(x, w):
+        raise NotImplementedError
+
+    assert feedback("02.2", names(correlate1d=stub)) == "not answered yet."
+    assert feedback("02.1", names(ramp_answer=..., brighter_answer=...)) == "not answered yet."
+    without = {name: value for name, value in names().items() if name != "correlate1d"}
+    assert feedback("02.2", without) == "name 'correlate1d' is not defined. Run the answer cell first."
+
+
+def test_nothing_that_an_answer_does_becomes_an_ugly_error():
+    class Bad:
+        def __array__(self, *_, **__):
+            raise MemoryError("no")
+
+    for bad in (lambda x, w: 1 / 0, lambda x, w: sys.exit(), lambda x, w: Bad(), 5, lambda: None):
+        says = feedback("02.2", names(correlate1d=bad))
+        assert "\n" not in says
+        assert "right." not in says
+    assert "no such question" in feedback("02.9", names())
+    assert "no exercise of this number" in feedback("77.1", names())
+
+
+def test_check_prints_one_line_for_the_names_around_it(capsys):
+    namespace = names(check=check, ramp_answer=30)
+    exec('check("02.1")', namespace)
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1
+    assert said.startswith("Exercise 02.1: ramp: 30 is not it.")
+
+
+def test_check_is_silent_while_grading(capsys, monkeypatch):
+    monkeypatch.setenv("CNNLIB_RUN", "1")
+    exec('check("02.1")', names(check=check))
+    assert capsys.readouterr().out == ""
+
+
+def test_every_check_draws_anew():
+    seen = set()
+
+    def spy(x, w):
+        seen.add(float(np.asarray(x).flat[0]))
+        return x
+
+    feedback("02.2", names(correlate1d=spy))
+    feedback("02.2", names(correlate1d=spy))
+    assert len(seen) == 8
