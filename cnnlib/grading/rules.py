@@ -196,7 +196,7 @@ def forbidden(reader, forbid):
         if name.startswith("~"):
             if name[1:] in forbid or name.endswith(last):
                 return f"`{name.lstrip('~?.')}`"
-        elif False:
+        elif within(name, forbid):
             return f"`{name}`"
     return None
 

@@ -44,25 +44,43 @@ def draw_predictions(rng):
     return [Case("size", call="rows"), Case("size", call="columns"), Case("learned", call="learned")]
 
 
+MISTAKES = {  # wrong ways to count stops, for 03.2
+    "Rounded up: the last window hangs over the edge, and does not count.": lambda n, k, s, p, d: stops(
+        n + s - 1, k, s, p, d
+    ),
+    "The padding is added at both ends.": lambda n, k, s, p, d: stops(n - p, k, s, p, d),
+    "Where is the padding?": lambda n, k, s, p, d: stops(n, k, s, 0, d),
+    "The window is wider than its number of weights: they are dilation apart.": lambda n, k, s, p, d: stops(n, k, s, p),
+    "The window spans less than dilation times kernel: between 3 weights there are 2 gaps.": lambda n, k, s, p, d: (
+        stops(n, d * k, s, p)
+    ),
+    "One stop is missing: the first, at 0. The strides are counted from there.": lambda n, k, s, p, d: (
+        stops(n, k, s, p, d) - 1
+    ),
+    "These are the stops with stride 1.": lambda n, k, s, p, d: stops(n, k, 1, p, d),
+    "Do not divide the stops of stride 1: the first stop is free, whole strides follow it.": lambda n, k, s, p, d: (
+        stops(n, k, 1, p, d) // s
+    ),
+}
+
+
 def draw_stops(rng):
-    """Sizes with all options, such that one pixel more or less along the way changes the answer. Provided."""
-    calls = [(int(rng.integers(20, 40)), int(rng.integers(2, 6)))]  # stride 1, no padding, no dilation
-    for left_over in (0, -1, 0, -1, 1):  # pixels beyond the last stop, as an index into 0 .. stride - 1
-        kernel, stride = (int(rng.integers(low, high)) for low, high in [(3, 6), (3, 5)])
-        padding, dilation = (int(n) for n in rng.integers(1, 4, 2))
-        room = int(rng.integers(3, 8)) * stride + range(stride)[left_over]
-        calls.append((room + dilation * (kernel - 1) + 1 - 2 * padding, kernel, stride, padding, dilation))
-    return [Case("stops", {"calls": calls})]
+    """Calls with all options, drawn until no known mistake gives the right answers or those of another. Provided."""
+    while True:
+        calls = [(int(rng.integers(20, 40)), int(rng.integers(2, 6)), 1, 0, 1)]
+        for left_over in (0, -1, 0, -1, 1):  # pixels beyond the last stop, as an index into 0 .. stride - 1
+            kernel, stride = (int(rng.integers(low, high)) for low, high in [(3, 6), (3, 5)])
+            padding, dilation = int(rng.integers(1, 4)), int(rng.integers(2, 4))
+            room = int(rng.integers(3, 8)) * stride + range(stride)[left_over]
+            calls.append((room + dilation * (kernel - 1) + 1 - 2 * padding, kernel, stride, padding, dilation))
+        answers = {tuple(count(*call) for call in calls) for count in (stops, *MISTAKES.values())}
+        if len(answers) == 1 + len(MISTAKES):
+            return [Case("stops", {"calls": calls})]
 
 
-def each(wrong):
-    """A cause of 03.2: what the mistake makes of every call. Provided."""
-
-    def answers(calls):
-        whole = [(*call, *(1, 0, 1)[len(call) - 2 :]) for call in calls]
-        return {f"output_size{tuple(call)}": wrong(*options) for call, options in zip(calls, whole, strict=True)}
-
-    return answers
+def each(count):
+    """A cause of 03.2: what a mistaken count makes of every call. Provided."""
+    return lambda calls: {f"for output_size{tuple(call)}": count(*call) for call in calls}
 
 
 def draw_layers(rng):
@@ -229,52 +247,11 @@ QUESTIONS = [
     Question(
         id="03.2",
         kind="complete",
-        call="{f'output_size{tuple(call)}': output_size(*call) for call in calls}",
+        call="{f'for output_size{tuple(call)}': output_size(*call) for call in calls}",
         parts={"stops": 1},
         draw=draw_stops,
         forbid=OURS,
-        causes=(
-            Cause(
-                "rounded up",
-                "Rounded up: the last window hangs over the edge, and does not count.",
-                each(lambda n, k, s, p, d: stops(n + s - 1, k, s, p, d)),
-            ),
-            Cause(
-                "padding once",
-                "The padding is added at both ends.",
-                each(lambda n, k, s, p, d: stops(n - p, k, s, p, d)),
-            ),
-            Cause(
-                "no padding",
-                "Where is the padding?",
-                each(lambda n, k, s, p, d: stops(n, k, s, 0, d)),
-            ),
-            Cause(
-                "no dilation",
-                "The window is wider than its number of weights: they are dilation apart.",
-                each(lambda n, k, s, p, d: stops(n, k, s, p)),
-            ),
-            Cause(
-                "dilation times kernel",
-                "The window spans less than dilation times kernel: between 3 weights there are 2 gaps.",
-                each(lambda n, k, s, p, d: stops(n, d * k, s, p)),
-            ),
-            Cause(
-                "first stop missing",
-                "One stop is missing: the first, at 0. The strides are counted from there.",
-                each(lambda n, k, s, p, d: stops(n, k, s, p, d) - 1),
-            ),
-            Cause(
-                "no stride",
-                "These are the stops with stride 1.",
-                each(lambda n, k, s, p, d: stops(n, k, 1, p, d)),
-            ),
-            Cause(
-                "stops of stride 1, divided",
-                "Do not divide the stops of stride 1: the first stop is free, whole strides follow it.",
-                each(lambda n, k, s, p, d: stops(n, k, 1, p, d) // s),
-            ),
-        ),
+        causes=tuple(Cause(says, says, each(count)) for says, count in MISTAKES.items()),
     ),
     Question(
         id="03.3",
