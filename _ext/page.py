@@ -24,6 +24,8 @@ NEEDS = {
     "quiz.js": 'class="quiz"',
     "vendor/mathjax/tex-svg.js": 'class="math',
 }
+# A name that is not what one reads on the button; roles that are deprecated (docutils gives them to the bibliography).
+MENDED = re.compile(r' aria-label="Toggle hidden content"| role="doc-\w+"| role="list"(?= class="citation-list")')
 OFF = ("sphinx-thebe", "togglebutton")  # sphinx-thebe loads from a CDN; boxes unfold without sphinx-togglebutton
 UNUSED = [  # what the theme and its extensions put beside the pages, and no page asks for
     "**/*.map",
@@ -58,8 +60,8 @@ def is_needed(asset, body):
 
 def clean_page(app, pagename, templatename, context, doctree):
     """Leave a page only the scripts and styles it needs; mend what myst-nb writes."""
-    if body := context.get("body"):  # a name that is not what one reads on it
-        context["body"] = body.replace(' aria-label="Toggle hidden content"', "")
+    if body := context.get("body"):
+        context["body"] = MENDED.sub("", body)
     for kind in ("script_files", "css_files"):
         context[kind] = [asset for asset in context[kind] if is_needed(asset, context.get("body", ""))]
 

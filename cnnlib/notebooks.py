@@ -164,6 +164,7 @@ def execute(path):
         timeout=600,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,
         resources={"metadata": {"path": str(Path(path).parent)}},
     ).execute()
     seconds = time.perf_counter() - start

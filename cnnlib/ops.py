@@ -417,13 +417,16 @@ def _conv2d_dw(dy, windows, groups):
 
 
 def _conv2d_dx(dy, w, size, stride, padding, dilation, groups):
-    """Each pixel collects from every window that used it. Where windows move by 1, that is a convolution again."""
-    turned = _turn(w, groups)  # (C, F/G, K, L)
-    (H, W), (ph, pw), (N, F, h, w_) = size, _pair(padding), dy.shape
+    """Each pixel collects from every window that used it: dy times a kernel is added there.
+
+    Where windows move by 1 that is a convolution of dy with turned kernels, which is faster unless filters are many.
+    """
+    (H, W), (ph, pw), (N, F, h, w_), C = size, _pair(padding), dy.shape, w.shape[1]
     border = [d * (k - 1) - p for d, k, p in zip(_pair(dilation), w.shape[2:], (ph, pw), strict=True)]
-    if _pair(stride) == (1, 1) and min(border) >= 0 and [H - h + ph, W - w_ + pw] == border:
-        return conv2d(dy, turned, padding=border, dilation=dilation, groups=groups)
-    dx = np.zeros((N, len(turned), H + 2 * ph, W + 2 * pw), np.result_type(dy, w))
+    moves_by_1 = _pair(stride) == (1, 1) and min(border) >= 0 and [H - h + ph, W - w_ + pw] == border
+    if moves_by_1 and F // groups < 4 * C:
+        return conv2d(dy, _turn(w, groups), padding=border, dilation=dilation, groups=groups)
+    dx = np.zeros((N, C * groups, H + 2 * ph, W + 2 * pw), np.result_type(dy, w))
     windows = _windows(dx, w.shape[2:], stride, dilation)[..., :h, :w_]  # (N, C, K, L, H', W'), a view to add to
     wt = w.reshape(groups, F // groups, -1).swapaxes(1, 2)  # (G, C/G*K*L, F/G)
     for n, _ in _blocks(N, 1, windows[0].size):

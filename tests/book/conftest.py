@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import nbformat
 import pytest
 
 collect_ignore_glob = ["sample/*"]  # pages to build, no notebooks to run
@@ -18,7 +19,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 BUILD = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "-W", "-n", "--keep-going"]
 
-EXTRA_RULES = {"label-content-name-mismatch": {"enabled": True}}  # off by default in axe-core
+SCROLLERS_HAVE_STOPS = """() => [...document.querySelectorAll("pre, div.math, .pst-scrollable-table-container")].every(
+    (one) => one.scrollWidth <= one.clientWidth || one.tabIndex === 0 || !one.checkVisibility())"""
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +69,23 @@ def sample(new_project, build):
     status, printed = build(project)
     assert status == 0, printed
     return project / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def broken(new_project, build):
+    """A project with mistakes in its pages, its build's exit status, and what that build printed."""
+    quiz = "\nText.\n\n```{quiz}\n- question: What?\n  choices:\n    - text: this\n      rihgt: true\n```\n"
+
+    def with_quiz(text):
+        nb = nbformat.reads(text, 4)
+        nb.cells[0].source += quiz
+        return nbformat.writes(nb)
+
+    def with_both(text):
+        return f"{text}{quiz}\n[nowhere](nowhere.md)\n"
+
+    project = new_project([("chapters/plain.md", with_both), ("chapters/02_sample.ipynb", with_quiz)])
+    return project, *build(project)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -143,20 +162,30 @@ class Watched:
         self.page.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
 
     def resize(self, width):
+        """Change the window's width, and wait until what now scrolls can be reached with the keyboard."""
         self.page.set_viewport_size({"width": width, "height": 900})
+        self.page.wait_for_function(SCROLLERS_HAVE_STOPS)
 
     def overflow(self):
         """Pixels by which the page is wider than the window."""
         return self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
 
-    def violations(self, contrast=True, only=None):
-        """What axe-core finds, as `rule: element`. Contrast takes it long: it can be left out, or asked for alone."""
+    def violations(self):
+        """What axe-core finds, but for contrast, as `rule: element`."""
+        extra = {"label-content-name-mismatch": {"enabled": True}}  # off by default
+        return self.axe({"rules": extra | {"color-contrast": {"enabled": False}}})
+
+    def too_faint(self, leave_out=(".highlight",)):
+        """Elements without enough contrast. Code has the same colors on every page: one look at it is enough."""
+        return self.axe({"runOnly": "color-contrast"}, [[selector] for selector in leave_out])
+
+    def axe(self, options, exclude=()):
         from axe_playwright_python.sync_playwright import Axe
 
-        options = {"resultTypes": ["violations"], "rules": EXTRA_RULES | {"color-contrast": {"enabled": contrast}}}
-        if only:
-            options = {"resultTypes": ["violations"], "runOnly": only}
-        found = Axe().run(self.page, options=options).response["violations"]
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(Axe().axe_script)
+        run = "([exclude, options]) => axe.run({include: [['html']], exclude}, options)"
+        found = self.page.evaluate(run, [list(exclude), {"resultTypes": ["violations"]} | options])["violations"]
         return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
 
 

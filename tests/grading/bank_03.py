@@ -157,7 +157,7 @@ WRONG = [
         ),
         "floor, not ceiling",
     ),
-    ("03.3", "padding in place", layer(("x = np.pad", "x *= 2\n    x = np.pad")), "changed"),
+    ("03.3", "input changed", layer(("x = np.pad", "x *= 2\n    x = np.pad")), "changed"),
     ("03.3", "library", {"answer-03-3": "from cnnlib.ops import conv2d\n"}, "cnnlib.ops"),
     ("03.4", "assign for accumulate", usage(("+= 1", "= 1")), "do not assign"),
     ("03.4", "frame left on", usage(("return count[p : p + H, p : p + W]", "return count")), "padding is still there"),

@@ -695,8 +695,9 @@ def test_a_host_is_not_judged_in_its_first_seconds(monkeypatch):
 # Killed, crowded, full
 
 DRIVER = """
-import json, sys
+import json, signal, sys
 from cnnlib import data
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits one that ignores it
 settings = json.loads(sys.argv[1])
 data.SHA256.update(settings["sha256"])
 data.CIFAR10_MD5 = settings["md5"]

@@ -15,6 +15,15 @@ from cnnlib.check import numerical_gradient
 STABLE = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Arrays here are tiny: a second thread in torch would only wait for the first."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def random(*shapes, seed=0, dtype=np.float64):
     rng = np.random.default_rng(seed)
     return [rng.standard_normal(shape).astype(dtype) for shape in shapes]

@@ -19,6 +19,15 @@ RAMP = np.arange(25.0).reshape(5, 5)
 EDGE = np.array([[1.0, 0, -1]] * 3)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Arrays here are tiny: a second thread in torch would only wait for the first."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def assert_close(got, want, dtype=np.float64):
     """Same shape, same dtype, and differences small against the largest number."""
     want = want.detach().numpy() if isinstance(want, torch.Tensor) else np.asarray(want)

@@ -1,0 +1,85 @@
+"""Two tables of the chapters: `{chapters}` for the welcome page, `{times}` with reading and running times."""
+
+import json
+import re
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+READING = re.compile(r"Reading (\d+) minutes")
+
+
+def facts(path):
+    """(title, minutes to read, seconds to run) of a chapter; what it does not say is an empty text."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    head = "".join(notebook["cells"][0]["source"])
+    reading = READING.search(head)
+    seconds = notebook["metadata"].get("cnnlib", {}).get("seconds", "")
+    return head.splitlines()[0].lstrip("# "), reading[1] if reading else "", str(seconds)
+
+
+def row(*cells):
+    """A row of a table, from texts and nodes."""
+    cells = [nodes.Text(cell) if isinstance(cell, str) else cell for cell in cells]
+    return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells))
+
+
+def table(head, rows, widths):
+    columns = [nodes.colspec(colwidth=width) for width in widths]
+    parts = [nodes.thead("", row(*head)), nodes.tbody("", *rows)]
+    return nodes.table("", nodes.tgroup("", *columns, *parts, cols=len(widths)), classes=["colwidths-auto"])
+
+
+class Contents(SphinxDirective):
+    """What both directives share: the chapters that are in the book."""
+
+    has_content = True
+
+    def chapters(self):
+        """The paths of the book's chapters by number, {"02": ...}; this page is read again when one changes."""
+        names = sorted(name for name in self.env.found_docs if re.match(r"chapters/\d\d_", name))
+        paths = [Path(self.env.doc2path(name)) for name in names]
+        for path in paths:
+            self.env.note_dependency(str(path))
+        return {path.name[:2]: path for path in paths}
+
+    def link(self, path, text):
+        folder = "" if self.env.docname.startswith("chapters/") else "chapters/"
+        return nodes.reference("", text, refuri=f"{folder}{path.stem}.html", internal=True)
+
+
+class Chapters(Contents):
+    """Lines `02 | working title | question`, and lines without a bar for the parts.
+
+    A chapter that is in the book becomes a link with its real title.
+    """
+
+    def run(self):
+        there, rows = self.chapters(), []
+        for line in filter(None, map(str.strip, self.content)):
+            number, *rest = (part.strip() for part in line.split("|"))
+            if not rest:
+                rows.append(row("", nodes.strong("", line), ""))
+            else:
+                path = there.get(number)
+                title = self.link(path, facts(path)[0]) if path else rest[0]
+                rows.append(row(number, title, rest[1]))
+        return [table(("no.", "chapter", "the question it answers"), rows, (1, 4, 6))]
+
+
+class Times(Contents):
+    """A table of all chapters, with minutes to read and seconds to run, read from the notebooks themselves."""
+
+    def run(self):
+        rows = []
+        for number, path in self.chapters().items():
+            title, minutes, seconds = facts(path)
+            rows.append(row(self.link(path, f"{number} {title}"), minutes, seconds))
+        return [table(("chapter", "minutes to read", "seconds to run"), rows, (6, 2, 2))]
+
+
+def setup(app):
+    app.add_directive("chapters", Chapters)
+    app.add_directive("times", Times)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

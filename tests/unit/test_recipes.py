@@ -1,0 +1,138 @@
+"""Recorded runs: the recipe, its record, its shipped weights and their card tell one story."""
+
+import json
+import math
+import os
+
+import pytest
+import torch
+
+from cnnlib import __main__, recipes, train
+from cnnlib.data import Images, load
+from cnnlib.recipes import RECIPES
+from cnnlib.train import Config, load_card, load_record, load_weights
+
+names = pytest.mark.parametrize("name", sorted(RECIPES))
+
+
+def real(name, split="train"):
+    """The tensors of a recipe's data set; the test is skipped where only a stand-in can be had."""
+    os.environ.setdefault("CNNLIB_OFFLINE", "1")
+    source = load(RECIPES[name]["data"], split).source
+    if source != RECIPES[name]["data"]:
+        pytest.skip(f"needs the real {RECIPES[name]['data']}, and only a {source.split(':')[0]} is here")
+    return recipes.tensors(name, split)[:2]
+
+
+@names
+def test_a_record_was_made_with_the_recipe_as_it_stands(name):
+    record = load_record(name)
+    assert record["recipe"] == json.loads(json.dumps(recipes.describe(name)))
+    assert [run["seed"] for run in record["runs"]] == list(RECIPES[name]["seeds"])
+
+
+@names
+def test_a_record_is_complete(name):
+    record = load_record(name)
+    assert len(record["runs"]) >= 5
+    for run in record["runs"]:
+        assert len(run["history"]) == record["recipe"]["config"]["epochs"]
+        assert run["first_losses"][0] == pytest.approx(math.log(10), abs=0.05)
+        assert run["seconds"] > 0
+        assert round(run["test_accuracy"] * record["test_images"], 6).is_integer()
+    assert {"hardware", "versions", "code", "parameters"} <= set(record)
+
+
+def test_two_conv_reaches_99_percent_from_every_seed():
+    assert min(run["test_accuracy"] for run in load_record("two_conv")["runs"]) >= 0.99
+
+
+@names
+def test_the_card_belongs_to_the_first_seed_of_the_record(name):
+    card, record = load_card(name), load_record(name)
+    assert card["seed"] == record["runs"][0]["seed"] == RECIPES[name]["seeds"][0]
+    assert card["test_accuracy"] == pytest.approx(record["runs"][0]["test_accuracy"], abs=0.001)
+    assert card["parameters"] == record["parameters"]
+
+
+@names
+def test_shipped_weights_score_what_their_card_says(name):
+    x, y = real(name, "test")
+    model = load_weights(RECIPES[name]["model"](), name)
+    got = train.evaluate(model, x, y)["accuracy"]
+    assert got == pytest.approx(load_card(name)["test_accuracy"], abs=0.001)
+
+
+@names
+def test_the_first_steps_of_a_recipe_give_the_recorded_losses(name):
+    x, y = real(name)
+    run = load_record(name)["runs"][0]
+    _, history = recipes.start(name, run["seed"], x=x, y=y, steps=20)
+    got, want = torch.tensor(history[0]["losses"]), torch.tensor(run["first_losses"])
+    torch.testing.assert_close(got, want, rtol=0.01, atol=0.001)  # other processors round in another order
+
+
+# The machinery, on a recipe of four steps
+
+
+def tiny():
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """A recipe called small, on 40 made-up images that pass for MNIST, writing into an empty folder."""
+    entry = {"model": tiny, "data": "mnist", "mean": 0.5, "std": 0.25, "config": Config(epochs=2, batch_size=20)}
+    monkeypatch.setitem(RECIPES, "small", {**entry, "seeds": (7, 8)})
+    pixels = torch.randint(0, 256, (40, 28, 28), generator=torch.Generator().manual_seed(0)).to(torch.uint8).numpy()
+    labels = (torch.arange(40) % 10).to(torch.uint8).numpy()
+    monkeypatch.setattr(recipes, "load", lambda *_: Images(pixels, labels, tuple("0123456789"), "mnist"))
+    monkeypatch.setattr(train, "RUNS", tmp_path)
+    monkeypatch.setattr(train, "PRETRAINED", tmp_path / "pretrained")
+    (tmp_path / "pretrained").mkdir()
+    return tmp_path
+
+
+def test_training_a_recipe_leaves_record_weights_and_card(small, capsys):
+    assert __main__.main(["train", "small"]) == 0
+    assert "seed 7" in capsys.readouterr().out
+    found = {str(path.relative_to(small)).replace("\\", "/") for path in small.rglob("*") if path.is_file()}
+    assert found == {"small.json", "pretrained/small.safetensors", "pretrained/small.json"}
+    record, card = load_record("small"), load_card("small")
+    assert [run["seed"] for run in record["runs"]] == [7, 8]
+    assert card["seed"] == 7
+    assert card["input"].startswith("(N, 1, 28, 28) float32: (pixel / 255 - 0.5) / 0.25")
+    assert "first seed" in card["chosen"]
+
+
+def test_a_recipe_trained_twice_gives_the_same_record(small):
+    first, second = (recipes.run("small", log=lambda _: None)[0] for _ in range(2))
+    for record in (first, second):
+        for run in record["runs"]:
+            run.pop("seconds")
+            for entry in run["history"]:
+                entry.pop("seconds")
+    assert first == second
+
+
+def test_the_shipped_weights_are_those_of_the_first_seed(small):
+    record, model = recipes.run("small", log=lambda _: None)
+    recipes.save(record, model)
+    x, y, _ = recipes.tensors("small", "train")
+    again, _ = recipes.start("small", 7, x=x, y=y)
+    got, want = load_weights(tiny(), "small").state_dict(), again.state_dict()
+    assert all(torch.equal(got[key], want[key].half().float()) for key in want)
+
+
+def test_a_stand_in_is_never_recorded(small, monkeypatch, capsys):
+    images = recipes.load("mnist", "train")
+    false = Images(images.images, images.labels, images.classes, "stand-in: digits")
+    monkeypatch.setattr(recipes, "load", lambda *_: false)
+    assert __main__.main(["train", "small"]) == 2
+    assert "only stand-in" in capsys.readouterr().err
+    assert not (small / "small.json").exists()
+
+
+def test_an_unknown_recipe_is_answered_with_the_known_ones(capsys):
+    assert __main__.main(["train", "three_conv"]) == 2
+    assert "two_conv" in capsys.readouterr().err
