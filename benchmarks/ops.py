@@ -162,7 +162,7 @@ def peak_bytes(run):
 
 
 def work(library):
-    """A worker: read one request a line, answer with one line."""
+    """A worker: read one request a line, answer with one line: seconds of a call, forward and backward."""
     if library == "torch":
         import torch
 
@@ -172,11 +172,11 @@ def work(library):
     )  # freed at once: from now on malloc, which is torch's too, keeps such blocks for reuse
     for line in sys.stdin:
         request = json.loads(line)
-        run = LIBRARIES[library](Layer(**request["layer"]))[request["backward"]]
-        answer = {"seconds": seconds_a_call(run, request["budget"])}
+        passes = [run for run in LIBRARIES[library](Layer(**request["layer"])) if run]
+        answer = {"seconds": [seconds_a_call(run, request["budget"]) for run in passes]}
         if library == "ours":
             answer["product"] = product_rate(request["budget"] / 2)
-            answer["peak"] = peak_bytes(run)
+            answer["peak"] = [peak_bytes(run) for run in passes]
         print(json.dumps(answer), flush=True)
 
 
@@ -188,68 +188,78 @@ def start(library, threads):
     return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def ask(worker, layer, backward, budget):
+def ask(worker, layer, budget):
     time.sleep(PAUSE)
-    print(json.dumps({"layer": vars(layer), "backward": backward, "budget": budget}), file=worker.stdin, flush=True)
+    print(json.dumps({"layer": vars(layer), "budget": budget}), file=worker.stdin, flush=True)
     return json.loads(worker.stdout.readline())
 
 
-def measure(workers, layer, backward, blocks, budget):
-    """One row of the table as a dict: medians over the blocks."""
+def measure(workers, layer, blocks, budget):
+    """Three rows of the tables, as dicts: forward, backward, and both together."""
     answers = {"ours": [], "torch": []}
     for block in range(blocks):
         for library in sorted(answers, reverse=block % 2 == 1):  # now one first, now the other
-            answers[library].append(ask(workers[library], layer, backward, budget))
-    ratios = [t["seconds"] / o["seconds"] for o, t in zip(answers["ours"], answers["torch"], strict=True)]
-    flops = layer.flops * (2 if backward else 1)
-    shares = [flops / o["seconds"] / o["product"] for o in answers["ours"]]
+            answers[library].append(ask(workers[library], layer, budget))
+    ours, torchs = ([[*a["seconds"], sum(a["seconds"])] for a in answers[name]] for name in ("ours", "torch"))
+    scipy = layer.N * ask(workers["scipy"], layer, budget)["seconds"][0]
+    products = [answer["product"] for answer in answers["ours"]]
     x, _, _, dy = arrays(layer)
-    row = {"name": layer.name, "backward": backward, "kind": layer.kind, "groups": layer.groups}
-    row |= {name: 1e3 * statistics.median(a["seconds"] for a in answers[name]) for name in answers}
-    row |= {"ratio": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios)}
-    row |= {"share": statistics.median(shares), "memory": answers["ours"][0]["peak"] / (x.nbytes + dy.nbytes)}
-    if not backward:
-        row["scipy"] = 1e3 * layer.N * ask(workers["scipy"], layer, False, budget)["seconds"]
-    return row
+    peaks = [*answers["ours"][0]["peak"], max(answers["ours"][0]["peak"])]
+    rows = []
+    for i, name in enumerate(PASSES):
+        o, t = [seconds[i] for seconds in ours], [seconds[i] for seconds in torchs]
+        row = {"name": layer.name, "pass": name, "ours": statistics.median(o), "torch": statistics.median(t)}
+        row["ratios"] = sorted(b / a for a, b in zip(o, t, strict=True))
+        row["scipy"] = scipy if name == "forward" else 0
+        row["share"] = statistics.median((i + 1) * layer.flops / a / p for a, p in zip(o, products, strict=True))
+        row["memory"] = peaks[i] / (x.nbytes + dy.nbytes)
+        rows.append(row)
+    return rows
 
 
-HEADER = "layer                         ours ms torch ms  ratio       (blocks)  scipy ms of product memory"
+PASSES = ["forward", "backward", "both"]  # their work is 1, 2 and 3 times the flops of the layer
+HEADER = """
+| {:<28} | ours, ms | PyTorch, ms | ratio | (of the blocks) | SciPy, ms | of product | memory |
+|{:-<30}|---------:|------------:|------:|----------------:|----------:|-----------:|-------:|"""
 
 
 def line(row):
-    scipy = f"{row['scipy']:9.0f}" if "scipy" in row else f"{'-':>9}"
-    share = f"{row['share']:10.0%}" if row["share"] else f"{'-':>10}"
-    blocks = f"({row['lowest']:.2f} to {row['highest']:.2f})"
-    numbers = f"{row['ours']:8.2f} {row['torch']:8.2f} {row['ratio']:6.2f} {blocks:>14}"
-    return f"{row['name']:<28} {numbers} {scipy} {share} {row['memory']:5.1f}x"
+    scipy = f"{1e3 * row['scipy']:.0f}" if row["scipy"] else ""
+    share = f"{row['share']:.0%}" if row["share"] else ""
+    blocks = f"({row['ratios'][0]:.2f} to {row['ratios'][-1]:.2f})"
+    ratio = statistics.median(row["ratios"])
+    return (
+        f"| {row['name']:<28} | {1e3 * row['ours']:8.2f} | {1e3 * row['torch']:11.2f} | {ratio:5.2f} | {blocks:>15} "
+        f"| {scipy:>9} | {share:>10} | {row['memory']:5.1f}x |"
+    )
 
 
 def geometric_mean(rows):
-    return math.exp(statistics.fmean(math.log(row["ratio"]) for row in rows))
+    return math.exp(statistics.fmean(math.log(statistics.median(row["ratios"])) for row in rows))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter blocks: half a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter blocks: about half a minute")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", default="", help="only the layers whose name contains this")
     parser.add_argument("--worker", choices=LIBRARIES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         return work(options.worker)
-    blocks, budget = (3, 0.05) if options.quick else (7, 0.15)
+    blocks, budget = (3, 0.05) if options.quick else (7, 0.12)
     workers = {library: start(library, options.threads) for library in LIBRARIES}
     print(f"float32, {options.threads} threads, {blocks} blocks of {budget} s; ratio above 1: faster than PyTorch")
-    for backward in (False, True):
-        print(f"\n{'backward' if backward else 'forward'}\n{HEADER}")
-        for layers, what in (LAYERS, "convolution"), (POOLS, "pooling"):
-            rows = []
-            for layer in layers:
-                if options.only in layer.name:
-                    rows.append(measure(workers, layer, backward, blocks, budget))
-                    print(line(rows[-1]), flush=True)
-            if rows:
-                print(f"geometric mean of the ratios, {what}: {geometric_mean(rows):.2f}")
+    chosen = [layer for layer in LAYERS + POOLS if options.only in layer.name]
+    rows = [row for layer in chosen for row in measure(workers, layer, blocks, budget)]
+    for name in PASSES:
+        print(HEADER.format(name, ""))
+        for kind in (LAYERS, POOLS):
+            names = {layer.name for layer in kind}
+            group = [row for row in rows if row["pass"] == name and row["name"] in names]
+            print(*map(line, group), sep="\n")
+            if group:
+                print(f"| {'geometric mean':<28} | {'':8} | {'':11} | {geometric_mean(group):5.2f} |" + " |" * 4)
     for worker in workers.values():
         worker.stdin.close()
         worker.wait()

@@ -95,6 +95,7 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
         windows = _windows(pad(x, padding), w.shape[2:], stride, dilation)  # (N, C, K, L, H', W')
         y = _conv2d_blocks(windows, w, groups)
     if b is not None:
+        y = y.astype(np.result_type(y, b), copy=False)
         y += b[:, None, None]
     return y
 
@@ -187,14 +188,12 @@ def _conv2d_winograd(x, w, padding):
     H, W = output_size(x.shape[2], 3, 1, ph), output_size(x.shape[3], 3, 1, pw)
     th, tw = -(-H // 4), -(-W // 4)  # tiles along each axis, the last ones perhaps beyond the edge
     x = _pad_channels_last(x, padding, (4 * th - H, 4 * tw - W))
-    tiles = sliding_window_view(x, (6, 6), axis=(2, 3))[:, :, ::4, ::4].transpose(
-        0, 2, 4, 5, 3, 1
-    )  # (N, th, 6, 6, tw, C)
+    tiles = sliding_window_view(x, (6, 6), axis=(2, 3))[:, :, ::4, ::4]  # (N, C, th, tw, 6, 6)
     A, B, G = _winograd_matrices(np.result_type(x, w))  # (16, 36), (36, 36), (36, 9)
     w = (G @ w.transpose(2, 3, 1, 0).reshape(9, -1)).reshape(36, -1, F)  # (36, C, F)
     y = np.empty((len(x), F, th, 4, tw, 4), w.dtype)
     for n, h in _blocks(len(x), th, 36 * max(w.shape[1:]) * tw):
-        block = tiles[n, h].transpose(2, 3, 0, 1, 4, 5)  # (6, 6, n, h, tw, C)
+        block = tiles[n, :, h].transpose(4, 5, 0, 2, 3, 1)  # (6, 6, n, h, tw, C)
         points = (B @ block.reshape(36, -1)).reshape(36, -1, len(w[0]))
         out = (A @ (points @ w).reshape(36, -1)).reshape(4, 4, *block.shape[2:5], F)
         y[n, :, h] = out.transpose(2, 5, 3, 0, 4, 1)
@@ -235,6 +234,7 @@ def avg_pool2d(x, kernel_size, *, stride=None, padding=0):
     Raises ValueError if no window fits, or the padding is more than half a window.
     Built in chapter 04.
     """
+    _check_sums(x)
     windows = _pool_windows(x, kernel_size, stride, padding, 1, 0)
     K, L = windows.shape[2:4]
     return _slide(np.add, windows) / (K * L)
@@ -413,7 +413,7 @@ def _conv2d_dw(dy, windows, groups):
         cols = _columns(windows[n, ..., h, :], groups).transpose(1, 2, 0, 3).reshape(groups, dw.shape[2], -1)
         rows = dy[n, :, h].transpose(1, 0, 2, 3).reshape(groups, F // groups, -1)  # (G, F/G, n*h*W')
         dw += rows @ cols.swapaxes(1, 2)
-    return dw.reshape(F, K, L, C // groups).transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(dw.reshape(F, K, L, C // groups).transpose(0, 3, 1, 2))
 
 
 def _conv2d_dx(dy, w, size, stride, padding, dilation, groups):
@@ -607,10 +607,11 @@ def _transposed_axis(size, kernel, stride, padding, extra, dilation):
 
 def _check_images(x):
     if x.ndim != 4:
-        hint = {2: "x[None, None]", 3: "x[None] for one (C, H, W) image, x[:, None] for gray ones"}.get(
-            x.ndim, "reshape"
-        )
+        hint = "x[None] for one image, x[:, None] for gray ones" if x.ndim == 3 else "x[None, None]"
         raise ValueError(f"x has {_count(x.ndim, 'axis')} {x.shape}, want 4: (N, C, H, W). Try {hint}")
+
+
+def _check_sums(x):
     if x.dtype.kind not in "fi":
         raise ValueError(
             f"x holds {x.dtype}, and sums of {x.dtype} wrap around or overflow. Try x.astype(np.float32) / 255"
@@ -626,6 +627,7 @@ def _check_kernels(w):
 
 def _check_conv2d(x, w, b, groups):
     _check_images(x)
+    _check_sums(x)
     _check_kernels(w)
     C, F, expected = x.shape[1], len(w), w.shape[1] * groups
     if expected != C:
@@ -640,6 +642,7 @@ def _check_conv2d(x, w, b, groups):
 
 def _check_conv_transpose2d(x, w, b, groups):
     _check_images(x)
+    _check_sums(x)
     _check_kernels(w)
     C, expected = x.shape[1], len(w)
     if expected != C:
@@ -686,6 +689,7 @@ def _check_labels(logits, labels):
 
 def _check_batch_norm(x, w, b, mean, var, training):
     _check_images(x)
+    _check_sums(x)
     for name, array in {"w": w, "b": b, "running_mean": mean, "running_var": var}.items():
         if array is not None and array.shape != (x.shape[1],):
             raise ValueError(f"{name} has shape {array.shape} but x has {_count(x.shape[1], 'channel')} {x.shape}")

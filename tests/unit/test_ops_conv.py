@@ -338,6 +338,11 @@ def test_conv2d_of_correlate2d_sums_over_channels():
     assert_close(ops.conv2d(x, w)[0, 0], sum(ops.correlate2d(x[0, c], w[0, c]) for c in range(2)))
 
 
+def test_a_bias_of_wider_numbers_widens_the_output():
+    got = ops.conv2d(np.ones((1, 1, 2, 2), int), np.ones((1, 1, 2, 2), int), np.array([0.5]))
+    np.testing.assert_array_equal(got, [[[[4.5]]]], strict=True)
+
+
 def test_whole_numbers_give_exact_whole_numbers():
     got = ops.conv2d(np.arange(50).reshape(1, 2, 5, 5), np.ones((3, 2, 2, 2), int))
     assert got.dtype.kind == "i"

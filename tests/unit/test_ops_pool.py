@@ -179,6 +179,13 @@ def test_a_window_that_sees_only_padding_is_minus_infinity_and_keeps_its_gradien
     np.testing.assert_array_equal(dx, np.zeros_like(x))
 
 
+def test_images_of_bytes_can_be_max_pooled_but_not_averaged_because_their_sums_wrap_around():
+    x = MATRIX.astype(np.uint8)
+    np.testing.assert_array_equal(ops.max_pool2d(x, 3, stride=3, padding=1)[0, 0], [[6, 8], [14, 16]])
+    with pytest.raises(ValueError, match="x holds uint8"):
+        ops.avg_pool2d(x, 2)
+
+
 def test_too_much_padding_is_an_error():
     with pytest.raises(ValueError, match=r"padding 2 is more than half the window.*Try padding=1"):
         ops.max_pool2d(MATRIX, 3, padding=2)

@@ -1,5 +1,6 @@
 """The playgrounds as Python objects and as files; what they do on a page is tested in tests/book."""
 
+import importlib.util
 import json
 import re
 from html.parser import HTMLParser
@@ -173,3 +174,12 @@ def test_module_and_script_are_the_same_code(name):
 def test_the_code_a_playground_sends_is_small():
     assert len(script("kernel").encode()) < 80_000
     assert KernelPlayground._esm == module("kernel")
+
+
+def test_a_playground_that_does_not_exist_stops_the_build():
+    spec = importlib.util.spec_from_file_location("playgrounds", HERE.parents[1] / "_ext" / "playgrounds.py")
+    extension = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(extension)
+    extension.add_scripts(None, "page", "", {"body": "<p>no playground, only `cnn-kernel` in the text</p>"}, None)
+    with pytest.raises(extension.ExtensionError, match="page: <cnn-kernal> has no"):
+        extension.add_scripts(None, "page", "", {"body": '<cnn-kernal stride="2"></cnn-kernal>'}, None)
