@@ -74,7 +74,8 @@ def sample(new_project, build):
 @pytest.fixture(scope="session")
 def broken(new_project, build):
     """A project with mistakes in its pages, its build's exit status, and what that build printed."""
-    quiz = "\nText.\n\n```{quiz}\n- question: What?\n  choices:\n    - text: this\n      rihgt: true\n```\n"
+    quiz = "\nText.\n\n```{quiz}\n- question: What?\n  choices:\n    - text: that\n      why: No.\n"
+    quiz += "    - text: this\n      rihgt: true\n```\n"
 
     def with_quiz(text):
         nb = nbformat.reads(text, 4)

@@ -88,7 +88,7 @@ def test_a_mistake_in_a_page_fails_the_build_with_file_and_line(broken):
     project, status, printed = broken
     page = (project / "chapters" / "plain.md").read_text(encoding="utf-8").splitlines()
     place = 1 + page.index("    - text: this")
-    message = "WARNING: quiz: question 1, choice 1: unknown key 'rihgt'; known are ['right', 'text', 'why']"
+    message = "WARNING: quiz: question 1, choice 2: unknown key 'rihgt'; known are ['right', 'text', 'why']"
     assert status != 0
     assert f"plain.md:{place}: {message}" in printed
     notebook = nbformat.read(project / "chapters" / "02_sample.ipynb", 4)
@@ -135,7 +135,9 @@ def test_checking_without_a_choice_asks_for_one(page):
 
 
 def test_several_right_answers_must_all_be_found(page):
-    some = answer(page, 3, "stride 2", "padding")
+    answer(page, 3, "stride 2")
+    assert question(page, 3).get_attribute("data-state") == "wrong"
+    some = answer(page, 3, "padding")
     assert "Right: stride 2\nEvery second stop is left out." in some
     assert "Not so: padding\nIt makes the output larger." in some
     assert "One more is right." in some
