@@ -5,6 +5,12 @@
   // A page opened from a file may not fetch others: the search then lists titles without excerpts.
   if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
+  // An excerpt starts with the text, not with the buttons above it.
+  if (typeof Search !== "undefined") {
+    const read = Search.htmlToText;
+    Search.htmlToText = (html, anchor) => read(html.replace(/<div class="bd-header-article[^]*?(?=<article)/, ""), anchor);
+  }
+
   // A formula wider than the page scrolls on its own; the keyboard must be able to reach it.
   const sizes = new ResizeObserver((entries) => {
     for (const { target } of entries) {

@@ -32,12 +32,13 @@
     return parts.length === 2 ? parts[0] / parts[1] : parts.length === 1 ? parts[0] : NaN;
   }
 
-  /** A line of feedback: a verdict in bold, and copies of the answer and the reason that stand in the list of answers. */
+  /** A line of feedback: a verdict or remark in bold, and copies of the answer and the reason in the list of answers. */
   function line(verdict, reason, answer) {
     const element = document.createElement("span");
     element.className = "quiz-line";
+    if (typeof verdict === "boolean") element.dataset.right = verdict;
     const strong = document.createElement("strong");
-    strong.textContent = verdict;
+    strong.textContent = typeof verdict === "string" ? verdict : (verdict ? "Right" : "Not so") + (answer ? ":" : ".");
     element.append(strong, " ");
     if (answer) element.append(...copy(answer), document.createElement("br"));
     if (reason) element.append(...copy(reason));
@@ -53,9 +54,8 @@
     const missing = rights.filter((right, i) => right && !ticked[i]).length;
     const right = missing === 0 && ticked.every((tick, i) => !tick || rights[i]);
     const lines = key.filter((_, i) => ticked[i]).map((item) => {
-      const verdict = item.dataset.right === "true" ? "Right" : "Not so";
       const answer = several && item.querySelector(".quiz-text");
-      return line(verdict + (answer ? ":" : "."), item.querySelector(".quiz-why"), answer);
+      return line(item.dataset.right === "true", item.querySelector(".quiz-why"), answer);
     });
     if (several && missing) lines.push(line(missing === 1 ? "One more is right." : `${missing} more are right.`));
     return [right, lines];
@@ -71,7 +71,7 @@
       return Math.abs(value - want) <= slack || i === key.length - 1; // the last one is "anything else"
     });
     const right = match.dataset.right === "true";
-    return [right, [line(right ? "Right." : "Not so.", match.querySelector(".quiz-why"))]];
+    return [right, [line(right, match.querySelector(".quiz-why"))]];
   }
 
   function startQuestion(form, key, changed) {
