@@ -125,6 +125,13 @@ def test_im2col_writes_each_window_as_a_column():
     np.testing.assert_array_equal(got, [[[0, 1], [1, 2], [3, 4], [4, 5]]])
 
 
+def test_im2col_of_single_pixels_is_a_copy_that_may_be_changed():
+    x = np.ones((1, 2, 3, 4))
+    cols = ops.im2col(x, 1)
+    cols += 1
+    np.testing.assert_array_equal(x, np.ones((1, 2, 3, 4)))
+
+
 def test_col2im_adds_each_column_back_so_it_counts_how_often_a_pixel_is_used():
     cols = ops.im2col(np.ones((1, 1, 4, 4)), 3)
     np.testing.assert_array_equal(ops.col2im(cols, (4, 4), 3)[0, 0], np.outer([1, 2, 2, 1], [1, 2, 2, 1]))
