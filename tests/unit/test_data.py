@@ -334,6 +334,23 @@ def test_a_damaged_given_file_is_an_error_that_names_it(given, tiny, host, damag
     assert host.requests == []
 
 
+class Touch:
+    """An object whose pickle writes a file when it is loaded."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_inside_a_given_file_is_not_loaded(given, tiny):
+    np.savez(given / "mnist.npz", **tiny["mnist"] | {"train_labels": np.array([Touch(given / "loaded")], dtype=object)})
+    with pytest.raises(RuntimeError, match="damaged"):
+        data.load("mnist", "train")
+    assert not (given / "loaded").exists()
+
+
 def test_a_given_file_with_any_byte_changed_gives_the_right_arrays_or_an_error(given, tiny):
     path = given / "mnist.npz"
     content, errors = path.read_bytes(), []
