@@ -1,0 +1,287 @@
+"""The questions of exercise 05, Send the gradient back."""
+
+import numpy as np
+
+from cnnlib.grading.question import Case, Cause, Question
+
+OURS = ("cnnlib.ops", "cnnlib.ledger", "scipy", "torch", "skimage", "cv2")
+
+
+def draw_predictions(rng):
+    """The three numbers of 05.1; nothing is drawn. Provided."""
+    return [Case("dx", call="dx_middle"), Case("dw and db", call="dw_right"), Case("dw and db", call="db")]
+
+
+def draw_conv(rng):
+    """Odd, unequal sizes; some rows and columns that no window reaches. Provided."""
+    sizes = [
+        ("stride 1", (2, 3, 6, 9), (4, 3, 2, 3), 1, 0),
+        ("stride 1", (3, 2, 7, 5), (2, 2, 3, 2), 1, 0),
+        ("stride and padding", (2, 3, 8, 11), (4, 3, 3, 2), 2, 1),
+        ("stride and padding", (2, 2, 9, 12), (3, 2, 2, 4), 3, 0),
+        ("stride and padding", (3, 2, 5, 8), (2, 2, 3, 2), 1, 2),
+    ]
+    cases = []
+    for part, shape, size, s, p in sizes:
+        H, W = (1 + (n + 2 * p - k) // s for n, k in zip(shape[2:], size[2:], strict=True))
+        x, w, dy = (rng.standard_normal(m) for m in (shape, size, (shape[0], size[0], H, W)))
+        cases.append(Case(part, {"dy": dy, "x": x, "w": w, "stride": s, "padding": p}))
+    return cases
+
+
+def draw_pool(rng):
+    """Windows that overlap or leave gaps, without ties; then side by side on images full of them. Provided."""
+    sizes = [
+        ("overlaps", (2, 3, 8, 11), 3, 2),
+        ("overlaps", (2, 2, 5, 7), 2, 1),
+        ("overlaps", (1, 2, 9, 13), 2, 3),
+        ("ties", (2, 3, 7, 10), 3, 3),
+        ("ties", (2, 2, 7, 9), 2, 2),
+    ]
+    cases = []
+    for part, shape, k, s in sizes:
+        x = rng.integers(-2, 1, shape).astype(float) if part == "ties" else rng.standard_normal(shape) - 1
+        dy = rng.standard_normal((*shape[:2], *(1 + (n - k) // s for n in shape[2:])))
+        cases.append(Case(part, {"dy": dy, "x": x, "kernel_size": k, "stride": s}))
+    return cases
+
+
+def draw_logits(rng):
+    """Ordinary logits; logits far from 0 but near each other, and logits far apart. Provided."""
+    near = rng.standard_normal((5, 4)) + np.array([1e4, -1e4, 2e4, 0, -3e4])[:, None]
+    far = 1e4 * rng.uniform(0.5, 2, (6, 3)) * rng.choice([-1, 1], (6, 3))
+    batches = [("ordinary", 2 * rng.standard_normal((5, 7))), ("ordinary", rng.standard_normal((3, 4)))]
+    batches += [("large", near), ("large", far)]
+    return [Case(part, {"logits": z, "labels": rng.integers(0, z.shape[1], len(z))}) for part, z in batches]
+
+
+def walk_back(dy, x, w, stride, padding, *, kernel=None, steps=None, images=None, add=True, crop=None):
+    """Convolution backward over the windows, with the usual slips built in. Provided."""
+    (H, W), (K, L), p = x.shape[2:], w.shape[2:], padding
+    x = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
+    dx, dw = np.zeros_like(x), np.zeros_like(w)
+    stride, kernel, images = steps or stride, w if kernel is None else kernel, images or slice(None)
+    for i, j in np.ndindex(dy.shape[2:]):
+        spot = np.s_[:, :, i * stride : i * stride + K, j * stride : j * stride + L]
+        d = dy[:, :, i, j]
+        dx[spot] = add * dx[spot] + np.tensordot(d, kernel, axes=1)
+        dw += np.tensordot(d[images].T, x[spot][images], axes=1)
+    crop = p if crop is None else crop
+    return dx[:, :, crop : crop + H, crop : crop + W], dw
+
+
+def whole_frame(dy, x, w, stride, padding):
+    """The frame of the padding left on dx. Provided."""
+    p = padding
+    framed = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
+    return walk_back(dy, framed, w, stride, 0)
+
+
+def pay(dy, x, kernel_size, stride, *, share="first", add=True, steps=None):
+    """Max pooling backward, with the usual slips built in. Provided."""
+    dx, K, steps = np.zeros_like(x), kernel_size, steps or stride
+    for n, c, i, j in np.ndindex(dy.shape):
+        spot = np.s_[n, c, i * steps : i * steps + K, j * steps : j * steps + K]
+        won = x[spot] == x[spot].max()
+        first = np.zeros(K * K)
+        if share == "first":
+            first[x[spot].argmax()] = 1
+        elif share == "last":
+            first[K * K - 1 - x[spot].ravel()[::-1].argmax()] = 1
+        elif share == "column":
+            first.reshape(K, K).T.flat[x[spot].T.argmax()] = 1
+        else:
+            first = {"split": won / won.sum(), "all": won, "mean": np.full((K, K), 1 / K**2)}[share]
+        route = np.reshape(first, (K, K))
+        dx[spot] = dx[spot] + dy[n, c, i, j] * route if add else np.where(route, dy[n, c, i, j] * route, dx[spot])
+    return dx
+
+
+def softmax(z, axis=1):
+    """Probabilities, without overflow. Provided."""
+    powers = np.exp(z - z.max(axis=axis, keepdims=True))
+    return powers / powers.sum(axis=axis, keepdims=True)
+
+
+def truth(z, labels):
+    """1 at the label, 0 elsewhere. Provided."""
+    return np.eye(z.shape[1])[labels]
+
+
+QUESTIONS = [
+    Question(
+        id="05.1",
+        kind="predict",
+        call="dx_middle",
+        parts={"dx": 1, "dw and db": 1},
+        draw=draw_predictions,
+        causes=(
+            Cause(
+                "kernel not turned",
+                "You laid the kernel on dy as it is. Which weight lay on the middle pixel in the first window?",
+                36,
+                "dx",
+            ),
+            Cause("kernel mirrored", "Rows and columns of the kernel are swapped.", 31, "dx"),
+            Cause("mean for sum", "That is an average over the windows. A pixel collects the sum.", 7.5, "dx"),
+            Cause("first window", "That is the first window alone. In how many is the middle pixel?", 8, "dx"),
+            Cause("pixels", "That is dy times pixels. Pixels are what the weights collect.", 58, "dx"),
+            Cause("sum of dy", "That is the sum of dy. It reaches a pixel through the weights.", 10, "dx"),
+            Cause("dy turned", "You turned dy. A weight meets its pixels in their own order.", 31, "dw and db"),
+            Cause("other corner", "That is the lower left weight. Rows run downwards.", 15, "dw and db"),
+            Cause("upper left", "That is the upper left weight.", 50, "dw and db"),
+            Cause("mean of dw", "That is an average. A weight collects the sum over windows.", 11.75, "dw and db"),
+            Cause("mean of db", "That is the mean of dy. The bias collects the sum over positions.", 2.5, "dw and db"),
+            Cause("one position", "That is dy at one position. The bias is in every output.", 7, "dw and db"),
+            Cause("first position", "That is dy at one position. The bias is in every output.", 2, "dw and db"),
+            Cause("counted", "You counted the outputs. Each hands back its dy.", 4, "dw and db"),
+            Cause("bias per output", "Sum over positions: one bias, one number.", [[2, 0], [1, 7]], "dw and db"),
+        ),
+    ),
+    Question(
+        id="05.2",
+        kind="complete",
+        call="conv2d_backward(dy, x, w, stride=stride, padding=padding)",
+        parts={"stride 1": 2, "stride and padding": 2},
+        draw=draw_conv,
+        forbid=OURS,
+        causes=(
+            Cause(
+                "kernel not turned",
+                "Your dx has the kernel the wrong way round. Which weight lay on which pixel of a window?",
+                lambda w, **case: walk_back(w=w, kernel=w[:, :, ::-1, ::-1], **case),
+            ),
+            Cause(
+                "stride ignored",
+                "Your windows stand too close together: window i starts at i * stride.",
+                lambda **case: walk_back(steps=1, **case),
+            ),
+            Cause(
+                "= for +=",
+                "The last window overwrites what the others brought: where windows overlap, dx is a sum.",
+                lambda **case: walk_back(add=False, **case),
+            ),
+            Cause(
+                "last image only",
+                "Your dw comes from the last image alone. A kernel meets every image of the batch.",
+                lambda **case: walk_back(images=slice(-1, None), **case),
+            ),
+            Cause(
+                "first image only",
+                "Your dw comes from the first image alone. A kernel meets every image of the batch.",
+                lambda **case: walk_back(images=slice(0, 1), **case),
+            ),
+            Cause(
+                "mean over the batch",
+                "Your dw is an average over the images. It is a sum: the 1/N of a loss is in dy already.",
+                lambda want, x, **_: (want[0], want[1] / len(x)),
+            ),
+            Cause(
+                "padding not cropped", "Your dx still has the frame of the padding. The frame is no pixel.", whole_frame
+            ),
+            Cause(
+                "cropped at one side",
+                "Your dx is cropped at the lower right only. The padding is on all four sides.",
+                lambda **case: walk_back(crop=0, **case),
+            ),
+            Cause(
+                "H and W swapped",
+                "Your dx has height and width swapped.",
+                lambda want, **_: (want[0].swapaxes(2, 3), want[1]),
+            ),
+            Cause(
+                "K and L swapped",
+                "Your dw has the kernel's height and width swapped.",
+                lambda want, **_: (want[0], want[1].swapaxes(2, 3)),
+            ),
+            Cause("other order", "These are dw and dx. First dx, then dw.", lambda want, **_: want[::-1]),
+        ),
+    ),
+    Question(
+        id="05.3",
+        kind="complete",
+        call="max_pool2d_backward(dy, x, kernel_size, stride)",
+        parts={"overlaps": 1, "ties": 1},
+        draw=draw_pool,
+        forbid=OURS,
+        causes=(
+            Cause(
+                "= for +=",
+                "A pixel that wins several windows collects from all of them: add.",
+                lambda **case: pay(add=False, **case),
+            ),
+            Cause(
+                "ties split",
+                "You share dy among equal pixels. The first of them takes it all.",
+                lambda **case: pay(share="split", **case),
+            ),
+            Cause(
+                "ties paid to all",
+                "You pay dy to each of the equal pixels: more goes back than came. Only the first gets it.",
+                lambda **case: pay(share="all", **case),
+            ),
+            Cause(
+                "last wins",
+                "You pay the last of the equal pixels. It should be the first, row by row.",
+                lambda **case: pay(share="last", **case),
+            ),
+            Cause(
+                "first by columns",
+                "You pay the first of the equal pixels column by column. Go row by row.",
+                lambda **case: pay(share="column", **case),
+            ),
+            Cause(
+                "average pooling",
+                "You share dy evenly. That is average pooling; here only the winner gets something.",
+                lambda **case: pay(share="mean", **case),
+            ),
+            Cause(
+                "stride ignored",
+                "Your windows stand too close together: window i starts at i * stride.",
+                lambda **case: pay(steps=1, **case),
+            ),
+            Cause("H and W swapped", "Height and width are swapped.", lambda want, **_: want.swapaxes(2, 3)),
+        ),
+    ),
+    Question(
+        id="05.4",
+        kind="complete",
+        call="cross_entropy_backward(logits, labels)",
+        parts={"ordinary": 1, "large": 1},
+        draw=draw_logits,
+        forbid=OURS,
+        causes=(
+            Cause(
+                "no 1/N",
+                "N times too large: the loss is an average over the batch.",
+                lambda want, **_: want * len(want),
+            ),
+            Cause(
+                "divided by the classes",
+                "You divided by the number of classes. The average runs over the batch.",
+                lambda want, **_: want * len(want) / want.shape[1],
+            ),
+            Cause(
+                "mean of all entries",
+                "You divided by the number of all entries. The average runs over the batch alone.",
+                lambda want, **_: want / want.shape[1],
+            ),
+            Cause("sign turned", "The sign is turned: probability minus truth.", lambda want, **_: -want),
+            Cause(
+                "truth left out",
+                "These are probabilities. Where does the truth come in?",
+                lambda logits, labels: softmax(logits) / len(labels),
+            ),
+            Cause(
+                "softmax over the batch",
+                "Your probabilities add up to 1 along the batch. They should along the classes.",
+                lambda logits, labels: (softmax(logits, 0) - truth(logits, labels)) / len(labels),
+            ),
+            Cause(
+                "clipped",
+                "Clipping makes all large logits equal. What can you subtract from a row instead?",
+                lambda logits, labels: (softmax(np.clip(logits, -700, 700)) - truth(logits, labels)) / len(labels),
+            ),
+        ),
+    ),
+]
