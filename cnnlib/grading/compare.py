@@ -81,7 +81,8 @@ def describe_error(got):
     if got["error"] == "NotImplementedError":
         return NOT_YET
     where = f" in `{got['line']}`" if got.get("line") else ""
-    return f"your code stopped with {got['error']}{where}: {got['message'].strip(' .') or 'no message'}."
+    message = got["message"].strip(" .") or "no message"
+    return f"your code stopped with {got['error']}{where}: {message}{'' if message.endswith(('?', '!')) else '.'}"
 
 
 def difference(got, want, question, shows=None):

@@ -1,5 +1,20 @@
 """Playgrounds: figures that one moves, alive in the book without Python and in JupyterLab with one's own arrays."""
 
+from cnnlib.playground.digit import DigitPlayground, digit_playground
+from cnnlib.playground.field import FieldPlayground, field_playground
+from cnnlib.playground.gradient import GradientPlayground, gradient_playground
 from cnnlib.playground.kernel import KernelPlayground, kernel_playground
+from cnnlib.playground.pooling import PoolingPlayground, pooling_playground
 
-__all__ = ["KernelPlayground", "kernel_playground"]
+__all__ = [
+    "DigitPlayground",
+    "FieldPlayground",
+    "GradientPlayground",
+    "KernelPlayground",
+    "PoolingPlayground",
+    "digit_playground",
+    "field_playground",
+    "gradient_playground",
+    "kernel_playground",
+    "pooling_playground",
+]

@@ -185,8 +185,9 @@ const NUMBERS_FROM = 32; // pixels a cell must measure before a number is writte
 /**
  * A matrix on the page: a table of numbers where there is room for them, otherwise one pixel of a canvas each.
  *
- * draw({ rows, columns, cell, color(r, c), text(r, c, width), kind(r, c), label }): `color` gives a Color, or null for a cell
+ * draw({ rows, columns, cell, color(r, c), text(r, c, width), kind(r, c), label, numbersFrom }): `color` gives a Color, or null for a cell
  * that holds none; `text` gives what stands in the cell, in at most `width` characters; `kind` its class in the style.
+ * `numbersFrom` is the room that a number needs, in pixels.
  */
 function makeGrid(className) {
   const canvas = h("canvas", { role: "img" });
@@ -241,7 +242,7 @@ function makeGrid(className) {
       element.style.setProperty("--cell", `${cell}px`);
       element.style.width = `${columns * cell}px`;
       element.style.height = `${rows * cell}px`;
-      if (cell >= NUMBERS_FROM) drawTable(options);
+      if (cell >= (options.numbersFrom ?? NUMBERS_FROM)) drawTable(options);
       else drawPixels(options);
       element.firstElementChild.setAttribute("aria-label", label);
     },

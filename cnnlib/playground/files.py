@@ -1,17 +1,48 @@
 """Join the JavaScript files of a playground into one text: a module for JupyterLab, a script for the book."""
 
+import base64
+import json
 import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
+PRETRAINED = HERE.parent / "pretrained"
 IMPORT = re.compile(r'^import .* from "\./(\w+)\.js";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export .*\n", re.MULTILINE)
 
 
 def sources(name):
     """The texts that make up the playground NAME: first the files that NAME.js imports, then NAME.js. Provided."""
-    text = (HERE / f"{name}.js").read_text(encoding="utf-8")
-    return [*((HERE / f"{other}.js").read_text(encoding="utf-8") for other in IMPORT.findall(text)), text]
+    text = source(name)
+    return [*(source(other) for other in IMPORT.findall(text)), text]
+
+
+def source(name):
+    """The text of NAME.js: a file, or made here from what is kept elsewhere, so that there is one copy. Provided."""
+    return MADE[name]() if name in MADE else (HERE / f"{name}.js").read_text(encoding="utf-8")
+
+
+def network(name):
+    """Shipped weights as bytes (safetensors), and what a page needs from their card to feed them and to speak of them.
+
+    Returns a dict: weights, mean, std (of the images, scaled to 0..1), trained_on, test_accuracy.
+    Provided.
+    """
+    card = json.loads((PRETRAINED / f"{name}.json").read_text(encoding="utf-8"))
+    mean, std = re.search(r"/ 255 - ([\d.]+)\) / ([\d.]+)", card["input"]).groups()
+    said = {key: card[key] for key in ("trained_on", "test_accuracy")}
+    weights = (PRETRAINED / f"{name}.safetensors").read_bytes()
+    return {"mean": float(mean), "std": float(std), **said, "weights": weights}
+
+
+def network_data(name):
+    """A module that holds a network as one constant, NETWORK, its weights in base64. Provided."""
+    data = network(name)
+    data["weights"] = base64.b64encode(data["weights"]).decode()
+    return f"const NETWORK = {json.dumps(data)};\n\nexport {{ NETWORK }};\n"
+
+
+MADE = {"digit_data": lambda: network_data("two_conv")}  # modules that are no files
 
 
 def module(name):

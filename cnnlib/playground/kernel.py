@@ -46,9 +46,7 @@ class KernelPlayground(anywidget.AnyWidget):
 
     @traitlets.validate("controls")
     def _check_controls(self, proposal):
-        if unknown := set(proposal["value"].split()) - CONTROLS:
-            raise ValueError(f"no control is called {sorted(unknown)}: there are {sorted(CONTROLS)}")
-        return proposal["value"]
+        return known_controls(proposal["value"], CONTROLS)
 
     @property
     def output(self):
@@ -96,11 +94,9 @@ def kernel_playground(
     Raises ValueError for an array that is no matrix of finite numbers, is too large, or for an unknown control.
     Provided.
     """
-    if not re.fullmatch(r"([A-Za-z][\w-]*)?", name):
-        raise ValueError(f"name {name!r}: a letter, then letters, digits, - and _")
     options = {"stride": stride, "padding": padding, "dilation": dilation, "predict": predict}
     return KernelPlayground(
-        image=image, kernel=kernel, at=tuple(at), controls=controls, name=name, label=label, **options
+        image=image, kernel=kernel, at=tuple(at), controls=controls, name=element_id(name), label=label, **options
     )
 
 
@@ -155,12 +151,30 @@ def element(widget):
         "predict": "true" if widget.predict else "",
         "label": widget.label,
     }
-    text = " ".join(f'{name}="{html.escape(str(value))}"' for name, value in attributes.items() if value != "")
     (H, W), (K, L) = widget.image.shape, widget.kernel.shape
-    return (
-        f"<cnn-kernel {text}><p>A playground: a {K} x {L} kernel slides over a {H} x {W} image. It is alive in the "
-        "book, and in JupyterLab once this cell has run.</p></cnn-kernel>"
-    )
+    fallback = f"A playground: a {K} x {L} kernel slides over a {H} x {W} image."
+    return custom_element("cnn-kernel", attributes, fallback)
+
+
+def custom_element(tag, attributes, fallback):
+    """A playground's HTML: attributes that are "" are left out, and without script the fallback is read. Provided."""
+    text = " ".join(f'{name}="{html.escape(str(value))}"' for name, value in attributes.items() if value != "")
+    alive = "It is alive in the book, and in JupyterLab once this cell has run."
+    return f"<{tag} {text}><p>{fallback} {alive}</p></{tag}>"
+
+
+def element_id(name):
+    """The name as it was, if it can be the id of an element. Raises ValueError otherwise. Provided."""
+    if not re.fullmatch(r"([A-Za-z][\w-]*)?", name):
+        raise ValueError(f"name {name!r}: a letter, then letters, digits, - and _")
+    return name
+
+
+def known_controls(text, known):
+    """The text as it was, if it names only controls that exist. Raises ValueError otherwise. Provided."""
+    if unknown := set(text.split()) - known:
+        raise ValueError(f"no control is called {sorted(unknown)}: there are {sorted(known)}")
+    return text
 
 
 def written(values, form):

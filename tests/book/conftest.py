@@ -1,15 +1,20 @@
 """The built book, a small sample book, a server, a browser, and a page that is watched for what goes wrong."""
 
+import contextlib
 import functools
 import http.server
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 collect_ignore_glob = ["sample/*"]  # pages to build, no notebooks to run
@@ -203,3 +208,109 @@ def watch(chromium):
     for one in pages:
         one.context.close()
     assert [problem for one in pages for problem in one.problems] == []
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """The address of a JupyterLab, in a home of its own, and the folder it serves."""
+    home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("lab")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    names = [
+        "HOME",
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_DATA_DIR",
+        "JUPYTER_RUNTIME_DIR",
+        "JUPYTERLAB_SETTINGS_DIR",
+        "IPYTHONDIR",
+    ]
+    options = [
+        "--no-browser",
+        "--allow-root",
+        "--LabApp.news_url=None",
+        "--LabApp.expose_app_in_browser=True",
+        "--IdentityProvider.token=",
+    ]
+    options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--ServerApp.ip=127.0.0.1"]
+    options += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options],
+            env=os.environ | {name: str(home / name.lower()) for name in names},
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+        )
+    base = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"{base}/api", timeout=5).close()
+            break
+        except OSError:
+            assert process.poll() is None, (home / "log").read_text()
+            time.sleep(0.2)
+    yield base, folder
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    psutil.wait_procs([process], timeout=60)
+    for one in [*family, process]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    process.wait()
+
+
+class Notebook:
+    """A notebook that is open in JupyterLab, and its page."""
+
+    def __init__(self, page):
+        self.page = page
+
+    def run_cell(self, index):
+        """Runs one cell, and waits until the kernel is done with it."""
+        self.page.evaluate(
+            """async index => {
+                const panel = jupyterapp.shell.currentWidget;
+                await panel.sessionContext.ready;
+                panel.content.activeCellIndex = index;
+                await jupyterapp.commands.execute("notebook:run-cell");
+            }""",
+            index,
+        )
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
+
+    def wait_for_print(self, index, want_text):
+        """Runs a cell until it prints this: widgets send what they have to say when the kernel is free."""
+        for _ in range(20):
+            text = self.run_cell(index).locator(".jp-OutputArea-output pre").inner_text()
+            if text.strip() == want_text:
+                return
+            self.page.wait_for_timeout(300)
+        assert text.strip() == want_text
+
+
+@pytest.fixture
+def notebook(chromium, lab):
+    """Opens a notebook with these cells in JupyterLab; no errors, and nothing asked from another host."""
+    base, folder = lab
+    page = chromium.new_page(viewport={"width": 1440, "height": 1100}, reduced_motion="reduce")
+    page.set_default_timeout(60000)
+    complaints = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" or "[anywidget]" in m.text else None)
+    page.on("request", lambda r: None if r.url.startswith((base, "data:", "blob:")) else complaints.append(r.url))
+    python = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+        "language_info": {"name": "python"},
+    }
+
+    def open_notebook(*sources):
+        cells = [nbformat.v4.new_code_cell(source, id=f"cell-{k}") for k, source in enumerate(sources)]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=python), folder / "own.ipynb")
+        page.goto(f"{base}/lab/tree/own.ipynb?reset")
+        page.locator(".jp-Notebook .jp-CodeCell").nth(len(sources) - 1).wait_for()
+        return Notebook(page)
+
+    yield open_notebook
+    page.close()
+    assert complaints == []

@@ -1,18 +1,11 @@
 """The kernel playground in a real browser: numbers against cnnlib.ops, keyboard, mouse, touch, address, JupyterLab."""
 
-import contextlib
 import json
-import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import nbformat
 import numpy as np
-import psutil
 import pytest
 
 from cnnlib.ops import conv2d
@@ -20,7 +13,6 @@ from cnnlib.playground import kernel_playground
 from cnnlib.playground.files import module
 from cnnlib.playground.kernel import named_image
 
-ROOT = Path(__file__).resolve().parents[2]
 EDGE = np.array([[1.0, 0.0, -1.0]] * 3)
 ALL = "window kernel image stride padding dilation size usage"
 PYTHON = {
@@ -614,113 +606,17 @@ def test_zero_is_the_ground_color_in_light_and_in_dark(new_page):
 # JupyterLab
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    """The address of a JupyterLab, in a home of its own, and the folder it serves."""
-    home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("lab")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    names = [
-        "HOME",
-        "JUPYTER_CONFIG_DIR",
-        "JUPYTER_DATA_DIR",
-        "JUPYTER_RUNTIME_DIR",
-        "JUPYTERLAB_SETTINGS_DIR",
-        "IPYTHONDIR",
-    ]
-    options = [
-        "--no-browser",
-        "--allow-root",
-        "--LabApp.news_url=None",
-        "--LabApp.expose_app_in_browser=True",
-        "--IdentityProvider.token=",
-    ]
-    options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--ServerApp.ip=127.0.0.1"]
-    options += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options],
-            env=os.environ | {name: str(home / name.lower()) for name in names},
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-        )
-    base = f"http://127.0.0.1:{port}"
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(f"{base}/api", timeout=5).close()
-            break
-        except OSError:
-            assert process.poll() is None, (home / "log").read_text()
-            time.sleep(0.2)
-    yield base, folder
-    family = psutil.Process(process.pid).children(recursive=True)
-    process.terminate()
-    psutil.wait_procs([process], timeout=60)
-    for one in [*family, process]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            one.kill()
-    process.wait()
-
-
-@pytest.fixture
-def notebook(chromium, lab):
-    """Opens a notebook with these cells in JupyterLab; no errors, and nothing asked from another host."""
-    base, folder = lab
-    page = chromium.new_page(viewport={"width": 1440, "height": 1100}, reduced_motion="reduce")
-    page.set_default_timeout(60000)
-    complaints = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" or "[anywidget]" in m.text else None)
-    page.on("request", lambda r: None if r.url.startswith((base, "data:", "blob:")) else complaints.append(r.url))
-
-    def open_notebook(*sources):
-        cells = [nbformat.v4.new_code_cell(source, id=f"cell-{k}") for k, source in enumerate(sources)]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=PYTHON), folder / "own.ipynb")
-        page.goto(f"{base}/lab/tree/own.ipynb?reset")
-        page.locator(".jp-Notebook .jp-CodeCell").nth(len(sources) - 1).wait_for()
-        return page
-
-    yield open_notebook
-    page.close()
-    assert complaints == []
-
-
-def run_cell(page, index):
-    """Runs one cell of the open notebook, and waits until the kernel is done with it."""
-    page.evaluate(
-        """async index => {
-            const panel = jupyterapp.shell.currentWidget;
-            await panel.sessionContext.ready;
-            panel.content.activeCellIndex = index;
-            await jupyterapp.commands.execute("notebook:run-cell");
-        }""",
-        index,
-    )
-    return page.locator(".jp-Notebook .jp-CodeCell").nth(index)
-
-
-def wait_for_print(page, index, want_text):
-    """Runs a cell until it prints this: widgets send what they have to say when the kernel is free."""
-    for _ in range(20):
-        text = run_cell(page, index).locator(".jp-OutputArea-output pre").inner_text()
-        if text.strip() == want_text:
-            return
-        page.wait_for_timeout(300)
-    assert text.strip() == want_text
-
-
 def test_in_jupyterlab_it_shows_the_learners_arrays_and_python_reads_it_back(notebook):
-    page = notebook(
+    opened = notebook(
         "import numpy as np\nfrom cnnlib.playground import kernel_playground\nimage = np.arange(30).reshape(5, 6) ** 2",
         "p = kernel_playground(image, [[1, 2], [3, 4]], controls='kernel window stride image')\np",
         "print(p.kernel.tolist(), p.stride, p.at, p.output.tolist(), p.patch.tolist())",
         "p.kernel = [[0, 1], [0, 0]]\np.at = (1, 0)",
         "print(p.image.shape, p.output.shape)",
     )
-    run_cell(page, 0)
-    found = run_cell(page, 1).locator(".jp-OutputArea-output")
+    page = opened.page
+    opened.run_cell(0)
+    found = opened.run_cell(1).locator(".jp-OutputArea-output")
     found.locator(".playground").wait_for()
     image, kernel = np.arange(30).reshape(5, 6) ** 2.0, np.array([[1.0, 2.0], [3.0, 4.0]])
     np.testing.assert_array_equal(shown(found, "grid.image"), image)
@@ -737,15 +633,15 @@ def test_in_jupyterlab_it_shows_the_learners_arrays_and_python_reads_it_back(not
     assert page.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex") == 1  # the keys are ours
     kernel[0, 1] = -2
     output = want(image, kernel, stride=2)
-    wait_for_print(page, 2, f"{kernel.tolist()} 2 (1, 1) {output.tolist()} {image[2:4, 2:4].tolist()}")
+    opened.wait_for_print(2, f"{kernel.tolist()} 2 (1, 1) {output.tolist()} {image[2:4, 2:4].tolist()}")
 
-    run_cell(page, 3)
+    opened.run_cell(3)
     found.get_by_text("output[1, 0]").wait_for()
     np.testing.assert_array_equal(shown(found, "kernel"), [[0, 1], [0, 0]])
     assert total(found) == image[2, 1]
 
     found.get_by_role("combobox", name="image").select_option("photo")
     found.locator(".grid.image canvas").wait_for()
-    wait_for_print(page, 4, "(48, 64) (24, 32)")
+    opened.wait_for_print(4, "(48, 64) (24, 32)")
     assert page.url.split("#")[0].endswith("/lab/tree/own.ipynb")
     assert "#" not in page.url
