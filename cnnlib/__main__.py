@@ -88,13 +88,28 @@ def train(args):
 
     try:
         recipes.find(args.name)
-        record, model = recipes.run(args.name, device=args.device)
+        record, model = recipes.run(args.name, device=args.device, progress=True)
     except (ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 2
     for path in recipes.save(record, model):
         print(path)
     return 0
+
+
+def evaluate(args):
+    """Score shipped weights on the test images; 0: as their card says, 1: not so, 2: could not be scored."""
+    from cnnlib import recipes
+
+    try:
+        card, accuracy = recipes.score(args.name, device=args.device, precision=args.precision)
+    except (ValueError, RuntimeError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(
+        f"{args.name}: {accuracy:.2%} of {card['test_images']:,} test images; its card says {card['test_accuracy']:.2%}"
+    )
+    return 0 if abs(accuracy - card["test_accuracy"]) <= 0.001 else 1
 
 
 def parser():
@@ -127,6 +142,11 @@ def parser():
     command = add(train, "train a recipe and record the run")
     command.add_argument("name", metavar="NAME", help="a key of cnnlib.recipes.RECIPES, for example two_conv")
     command.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+
+    command = add(evaluate, "score shipped weights on the test images")
+    command.add_argument("name", metavar="NAME", help="weights in cnnlib/pretrained, for example two_conv")
+    command.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+    command.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
     return top
 
 

@@ -136,6 +136,79 @@ def _per_channel(value, channels, name):
 # The places: $CNNLIB_DATA and the cache
 
 
+def batches(x, y, batch_size, *, generator=None):
+    """The examples in a new order, batch by batch; the last batch may be shorter.
+
+    x: (N, ...) tensor    y: (N,) tensor    generator: a torch.Generator that draws the order, or None for torch's own
+    Yields pairs of (B, ...) and (B,).
+    Provided.
+    """
+    import torch
+
+    for indices in torch.randperm(len(y), generator=generator).split(batch_size):
+        yield x[indices], y[indices]
+
+
+def flip(x, *, generator=None):
+    """Turn each image from left to right with probability one half.
+
+    x: (N, C, H, W) tensor    generator: a torch.Generator to draw from, or None for torch's own
+    Returns a tensor like x; x stays as it is.
+    Built in chapter 10.
+    """
+    import torch
+
+    turn = (torch.rand(len(x), generator=generator) < 0.5).to(x.device)
+    y = x.clone()
+    y[turn] = x[turn].flip(3)
+    return y
+
+
+def crop(x, padding, *, generator=None):
+    """Move each image by up to `padding` pixels along both axes; what comes in at a border is a reflection.
+
+    The same as reflect padding on all sides and then a random crop of the old size.
+    x: (N, C, H, W) tensor    padding: pixels, 0 to min(H, W) - 1    generator: as in flip
+    Returns a tensor like x; x stays as it is.
+    Raises ValueError if padding is out of range: there is no pixel to reflect.
+    Built in chapter 10.
+    """
+    import torch
+
+    count, channels, height, width = x.shape
+    if not 0 <= padding < min(height, width):
+        raise ValueError(
+            f"padding is {padding}: images of {height}x{width} reflect 0 to {min(height, width) - 1} pixels."
+        )
+
+    def positions(size):  # (N, size): for each image, which row (or column) comes where
+        shift = torch.randint(-padding, padding + 1, (count, 1), generator=generator)
+        inside = (torch.arange(size) + shift).abs()
+        return (size - 1 - (size - 1 - inside).abs()).to(x.device)
+
+    rows, columns = positions(height), positions(width)
+    places = (width * rows[:, :, None] + columns[:, None, :]).flatten(1)  # (N, H * W): in the flattened maps
+    return x.flatten(2).gather(2, places[:, None].expand(-1, channels, -1)).reshape(x.shape)
+
+
+def cutout(x, size, *, generator=None):
+    """Blank a square of each image, its center anywhere, cut off at the border (DeVries and Taylor 2017).
+
+    x: (N, C, H, W) tensor, normalized, so that 0 is the mean    size: pixels    generator: as in flip
+    Returns a tensor like x; x stays as it is.
+    Built in chapter 10.
+    """
+    import torch
+
+    def covered(pixels):  # (N, pixels): is this row (or column) within the square?
+        center = torch.randint(0, pixels, (len(x), 1), generator=generator)
+        distance = torch.arange(pixels) - (center - size // 2)
+        return ((distance >= 0) & (distance < size)).to(x.device)
+
+    rows, columns = covered(x.shape[2]), covered(x.shape[3])
+    return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)
+
+
 def cache_dir():
     """Name the folder where downloads are kept: cnnlib in the user's cache folder. It need not exist yet.
 

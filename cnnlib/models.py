@@ -5,6 +5,27 @@ import torch.nn.functional as F
 from torch import nn
 
 
+class SimpleCNN(nn.Module):
+    """One convolution, one dense layer: 54,410 parameters for gray images of 28x28.
+
+    x: (N, 1, 28, 28) float    Returns logits (N, classes): softmax belongs to the loss.
+    Raises ValueError if the images of x are not (1, 28, 28).
+    Built in chapter 07.
+    """
+
+    def __init__(self, classes=10):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 32, 3)
+        self.fc = nn.Linear(32 * 13 * 13, classes)
+
+    def forward(self, x):
+        check_images(x, 1, 28, 28)
+        x = F.relu(self.conv(x))  # (N, 32, 26, 26)
+        x = F.max_pool2d(x, 2)  # (N, 32, 13, 13)
+        x = torch.flatten(x, 1)  # (N, 5408)
+        return self.fc(x)  # (N, 10)
+
+
 class TwoConvCNN(nn.Module):
     """Two convolutions, two dense layers: 421,642 parameters for gray images of 28x28.
 
@@ -31,18 +52,128 @@ class TwoConvCNN(nn.Module):
         return self.fc2(x)  # (N, 10)
 
 
-def check_images(x, channels, height, width):
-    """Raise ValueError, with both shapes and what to try, unless x is (N, channels, height, width).
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions with batch normalization, and a shortcut around them (He et al. 2015).
+
+    x: (N, channels, H, W) float    Returns (N, filters, ceil(H / stride), ceil(W / stride)), after the last ReLU.
+    shortcut: where the shape stays, the input itself; where it changes, "projection" is a 1x1 convolution with batch
+    normalization, "padding" takes every stride-th pixel and adds maps of zeros; "none" leaves it out everywhere.
+    Raises ValueError on another shortcut.
+    Built in chapter 13.
+    """
+
+    def __init__(self, channels, filters, stride=1, *, shortcut="projection"):
+        super().__init__()
+        if shortcut not in ("projection", "padding", "none"):
+            raise ValueError(f'shortcut is "{shortcut}": it must be "projection", "padding" or "none".')
+        self.conv1 = nn.Conv2d(channels, filters, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(filters)
+        self.conv2 = nn.Conv2d(filters, filters, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(filters)
+        self.stride, self.new_maps, self.plain = stride, filters - channels, shortcut == "none"
+        self.projection = None
+        if shortcut == "projection" and (stride != 1 or filters != channels):
+            conv = nn.Conv2d(channels, filters, 1, stride=stride, bias=False)
+            self.projection = nn.Sequential(conv, nn.BatchNorm2d(filters))
+
+    def forward(self, x):
+        out = F.relu(self.bn1(self.conv1(x)))  # (N, filters, H', W')
+        out = self.bn2(self.conv2(out))
+        return F.relu(out if self.plain else out + self.shortcut(x))  # the sum first, then the ReLU
+
+    def shortcut(self, x):
+        if self.projection is not None:
+            return self.projection(x)
+        x = x[:, :, :: self.stride, :: self.stride]
+        return F.pad(x, (0, 0, 0, 0, 0, self.new_maps)) if self.new_maps else x
+
+
+class ResNet(nn.Module):
+    """A 3x3 stem, stages of BasicBlocks, the mean of each map, one dense layer: a ResNet for small images.
+
+    x: (N, 3, H, W) float    Returns logits (N, classes).
+    widths: the maps of each stage    blocks: the blocks of each stage; each stage but the first halves height and width
+    shortcut: "projection", "padding" or "none", as in BasicBlock
+    Raises ValueError if x is not (N, 3, H, W).
+    Built in chapter 13.
+    """
+
+    def __init__(self, widths, blocks, *, classes=10, shortcut="projection"):
+        super().__init__()
+        self.conv = nn.Conv2d(3, widths[0], 3, padding=1, bias=False)
+        self.bn = nn.BatchNorm2d(widths[0])
+        stages, channels = [], widths[0]
+        for filters, count in zip(widths, blocks, strict=True):
+            strides = [2 if stages else 1] + [1] * (count - 1)
+            pairs = zip([channels] + [filters] * (count - 1), strides, strict=True)
+            stages.append(nn.Sequential(*(BasicBlock(c, filters, stride, shortcut=shortcut) for c, stride in pairs)))
+            channels = filters
+        self.stages = nn.Sequential(*stages)
+        self.fc = nn.Linear(channels, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x):
+        check_images(x, 3)
+        x = F.relu(self.bn(self.conv(x)))  # (N, widths[0], H, W)
+        x = self.stages(x)  # (N, widths[-1], H / 2^(stages - 1), W / 2^(stages - 1))
+        return self.fc(x.mean((2, 3)))  # (N, classes)
+
+
+def resnet18(classes=10):
+    """ResNet-18 in its form for CIFAR: 11,173,962 parameters, 555,422,720 MACs for an image of 32x32.
+
+    x: (N, 3, H, W) float    Returns logits (N, classes).
+    Built in chapter 13.
+    """
+    return ResNet((64, 128, 256, 512), (2, 2, 2, 2), classes=classes)
+
+
+def residual_cifar(depth, classes=10):
+    """He et al.'s residual network for CIFAR of depth 6n + 2, with shortcuts that have no weights.
+
+    x: (N, 3, H, W) float    Returns logits (N, classes).
+    Raises ValueError on another depth.
+    Built in chapter 13.
+    """
+    return ResNet((16, 32, 64), blocks_of(depth), classes=classes, shortcut="padding")
+
+
+def plain_cifar(depth, classes=10):
+    """The same network as residual_cifar, the same weights to learn, without the shortcuts.
+
+    x: (N, 3, H, W) float    Returns logits (N, classes).
+    Raises ValueError on another depth.
+    Built in chapter 13.
+    """
+    return ResNet((16, 32, 64), blocks_of(depth), classes=classes, shortcut="none")
+
+
+def blocks_of(depth):
+    """The blocks of each of the three stages of a CIFAR network: a stem, a dense layer, and two layers a block between.
+
+    Raises ValueError unless depth is 6n + 2.
+    Built in chapter 13.
+    """
+    if depth < 8 or depth % 6 != 2:
+        raise ValueError(f"a depth of {depth} is not 6n + 2: try 8, 14, 20, 32, 44, 56 or 110.")
+    return ((depth - 2) // 6,) * 3
+
+
+def check_images(x, channels, height=None, width=None):
+    """Raise ValueError, with both shapes and what to try, unless x is (N, channels, height, width); None: any number.
 
     Provided.
     """
-    want = (channels, height, width)
-    if x.dim() == 4 and tuple(x.shape[1:]) == want:
+    sides = [(height or "H", height), (width or "W", width)]
+    fits = x.dim() == 4 and x.shape[1] == channels
+    if fits and all(side in (None, got) for (_, side), got in zip(sides, x.shape[2:], strict=True)):
         return
-    got = f"x is {tuple(x.shape)} but this network wants (N, {channels}, {height}, {width})."
-    if x.dim() == 4 and tuple(x.shape[1:]) == (height, width, channels):
+    got = f"x is {tuple(x.shape)} but this network wants (N, {channels}, {sides[0][0]}, {sides[1][0]})."
+    if x.dim() == 4 and x.shape[3] == channels and x.shape[1] in (height, x.shape[2]):
         raise ValueError(f"{got} The channels are last: try x.permute(0, 3, 1, 2).")
-    if tuple(x.shape[-2:]) == (height, width) and x.dim() == 3:
+    if x.dim() == 3 and (height is None or tuple(x.shape[1:]) == (height, width)):
         raise ValueError(f"{got} An axis is missing: try x.unsqueeze(1) for N images, x.unsqueeze(0) for one.")
     if x.dim() == 4 and x.shape[1] != channels:
         raise ValueError(f"{got} It has {x.shape[1]} channels instead of {channels}: is this the right data set?")

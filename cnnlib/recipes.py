@@ -5,25 +5,28 @@ import inspect
 import json
 import os
 import platform
-import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from cnnlib import train
+from cnnlib import data, models, train
 from cnnlib.data import load, to_float
-from cnnlib.models import TwoConvCNN, count_parameters
 from cnnlib.train import Config
 
+MNIST = {"data": "mnist", "mean": 0.1307, "std": 0.3081}
+CIFAR = {"data": "cifar10", "mean": (0.4914, 0.4822, 0.4465), "std": (0.2470, 0.2435, 0.2616)}
 RECIPES = {
     "two_conv": {
-        "model": TwoConvCNN,  # a class or a function without arguments that makes the network
-        "data": "mnist",  # the network is trained on all images of the train split
-        "mean": 0.1307,  # images are (pixel / 255 - mean) / std
-        "std": 0.3081,
+        "model": models.TwoConvCNN,  # a class or a function that makes the network
+        "arguments": {},  # its arguments
+        **MNIST,  # trained on all images of the train split, as (pixel / 255 - mean) / std
+        "augment": {},  # functions of cnnlib.data with their arguments, in this order
         "config": Config(epochs=3, batch_size=64, optimizer="adam", lr=3e-3),
-        "seeds": (0, 1, 2, 3, 4),  # the weights of the first are shipped, whatever it scores
+        "seeds": (0, 1, 2, 3, 4),
+        "watch": False,  # measure the test images after each epoch too, for a curve; nothing is chosen by it
+        "ship": True,  # the weights of the first seed, whatever it scores
     },
 }
 
@@ -51,22 +54,48 @@ def find(name):
     return RECIPES[name]
 
 
-def start(name, seed, *, x, y, device="cpu", steps=None):
+def start(name, seed, *, x, y, device="cpu", steps=None, **options):
     """Train a recipe's network from one seed, which decides its first weights and the order of the images.
 
     x, y: the training images and labels    steps: stop after so many, None for the whole run
+    options: more of train.fit's, for example checkpoint
     Returns the network and its history.
     Provided.
     """
     recipe = find(name)
-    model = train.seeded(recipe["model"], seed)
-    return model, train.fit(model, x, y, recipe["config"], seed=seed, device=device, steps=steps)
+    model, options = train.seeded(partial(build, name), seed), {"device": device, "steps": steps, **options}
+    return model, train.fit(model, x, y, recipe["config"], seed=seed, augment=augmentation(name), **options)
 
 
-def run(name, *, device="cpu", log=print):
+def build(name):
+    """A recipe's network, with fresh weights.
+
+    Provided.
+    """
+    recipe = find(name)
+    return recipe["model"](**recipe["arguments"])
+
+
+def augmentation(name):
+    """What a recipe does to each batch of images, as a function for train.fit; None if it leaves them alone.
+
+    Provided.
+    """
+    chain = [partial(getattr(data, function), **options) for function, options in find(name)["augment"].items()]
+
+    def augment(x, generator):
+        for change in chain:
+            x = change(x, generator=generator)
+        return x
+
+    return augment if chain else None
+
+
+def run(name, *, device="cpu", log=print, progress=False):
     """Train a recipe from each of its seeds and look at the test images once for each, at the end.
 
-    log: called with a line of text after each seed
+    An interrupted run goes on from its checkpoints in the user's cache.
+    log: called with a line of text after each seed    progress: see train.fit
     Returns the record, a dict for runs/NAME.json, and the network of the first seed.
     Raises RuntimeError if only a stand-in of the data is here.
     Provided.
@@ -75,20 +104,26 @@ def run(name, *, device="cpu", log=print):
     (x, y, images), (test_x, test_y, _) = tensors(name, "train"), tensors(name, "test")
     if images.source != recipe["data"]:
         raise RuntimeError(f"{name} is recorded on {recipe['data']}, but only {images.source} is here.")
-    runs, first = [], None
+    where, runs, first = circumstances(device), [], None
+    options = {"device": device, "progress": progress, "validation": (test_x, test_y) if recipe["watch"] else None}
     for seed in recipe["seeds"]:
-        begin = time.perf_counter()
-        model, history = start(name, seed, x=x, y=y, device=device)
-        seconds = time.perf_counter() - begin
-        test = train.evaluate(model, test_x, test_y)
-        runs.append(result(seed, seconds, history, test))
-        log(f"{name}, seed {seed}: test accuracy {test['accuracy']:.2%}, {seconds:.0f} s")
+        model, history = start(name, seed, x=x, y=y, checkpoint=checkpoint(name, seed), **options)
+        runs.append(result(seed, history, train.evaluate(model, test_x, test_y)))
+        log(f"{name}, seed {seed}: test accuracy {runs[-1]['test_accuracy']:.2%}, {runs[-1]['seconds']:.0f} s")
         first = first or model
-    sizes = {"parameters": count_parameters(first), "train_images": len(y), "test_images": len(test_y)}
-    return {"name": name, "recipe": describe(name), **sizes, **circumstances(name, device), "runs": runs}, first
+    sizes = {"parameters": models.count_parameters(first), "train_images": len(y), "test_images": len(test_y)}
+    return {"name": name, "recipe": describe(name), **sizes, **where, "runs": runs}, first
 
 
-def result(seed, seconds, history, test):
+def checkpoint(name, seed):
+    """Where the unfinished run of a recipe from one seed is kept.
+
+    Provided.
+    """
+    return data.cache_dir() / "runs" / f"{name}-{seed}.pt"
+
+
+def result(seed, history, test):
     """What a record keeps of one seed: the test result, and of the history all but the loss of each late step.
 
     Provided.
@@ -98,7 +133,7 @@ def result(seed, seconds, history, test):
         "seed": seed,
         "test_accuracy": test["accuracy"],
         "test_loss": round(test["loss"], 6),
-        "seconds": round(seconds, 1),
+        "seconds": round(sum(entry["seconds"] for entry in history), 1),
         "first_losses": [round(loss, 6) for loss in history[0]["losses"][:20]],
         "history": epochs,
     }
@@ -114,12 +149,12 @@ def describe(name):
     return {**recipe, "model": model, "config": asdict(recipe["config"]), "seeds": list(recipe["seeds"])}
 
 
-def circumstances(name, device):
+def circumstances(device):
     """Where and with what a run was made: hardware, versions, and a digest of the code.
 
     Provided.
     """
-    code = inspect.getsource(train) + inspect.getsource(find(name)["model"])
+    code = "".join(inspect.getsource(part) for part in (train, models, data.flip, data.crop, data.cutout))
     return {
         "hardware": {"device": device, "processor": processor(device), "threads": torch.get_num_threads()},
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
@@ -141,16 +176,21 @@ def processor(device="cpu"):
 
 
 def save(record, model):
-    """Write runs/NAME.json and the weights of the first seed with their card, each file in one piece.
+    """Write runs/NAME.json and, if the recipe ships them, the weights of the first seed with their card.
 
-    Returns the paths of the three files.
+    Each file is written in one piece; then the checkpoints are no longer needed, and removed.
+    Returns the paths of the files.
     Provided.
     """
     name = record["name"]
-    paths = train.RUNS / f"{name}.json", train.PRETRAINED / f"{name}.safetensors", train.PRETRAINED / f"{name}.json"
+    paths = [train.RUNS / f"{name}.json"]
     train.write_atomically(paths[0], as_json(record))
-    train.save_weights(model, paths[1])
-    train.write_atomically(paths[2], as_json(card(record)))
+    if find(name)["ship"]:
+        paths += [train.PRETRAINED / f"{name}.safetensors", train.PRETRAINED / f"{name}.json"]
+        train.save_weights(model, paths[1])
+        train.write_atomically(paths[2], as_json(card(record)))
+    for seed in find(name)["seeds"]:
+        checkpoint(name, seed).unlink(missing_ok=True)
     return paths
 
 
@@ -160,7 +200,7 @@ def card(record):
     Provided.
     """
     name, recipe, first = record["name"], record["recipe"], record["runs"][0]
-    model = train.load_weights(find(name)["model"](), name)
+    model = train.load_weights(build(name), name)
     x, y, images = tensors(name, "test")
     return {
         "name": name,
@@ -177,6 +217,20 @@ def card(record):
         "test_images": record["test_images"],
         "record": f"runs/{name}.json",
     }
+
+
+def score(name, *, device="cpu", precision="float32"):
+    """The card of shipped weights, and the accuracy that they reach here on the test images.
+
+    Raises ValueError if there is no such recipe, FileNotFoundError if it ships no weights, RuntimeError on a stand-in.
+    Provided.
+    """
+    recipe, model = find(name), build(name)
+    train.load_weights(model, name)
+    x, y, images = tensors(name, "test")
+    if images.source != recipe["data"]:
+        raise RuntimeError(f"{name} is scored on {recipe['data']}, but only {images.source} is here.")
+    return train.load_card(name), train.evaluate(model.to(device), x, y, precision=precision)["accuracy"]
 
 
 def as_json(value):

@@ -4,7 +4,7 @@ PyTorch's plain build for machines without a GPU, beside a torchvision that was 
 operators of torchvision: `import torchvision` then stops at "operator torchvision::nms does not exist". This course
 needs none of those operators. So its chapters write
 
-    from cnnlib.torchvision import datasets, models, transforms, utils
+    from cnnlib.torchvision import datasets, models, transforms, utils, v2
 
 It is the plain import wherever that works. Where it does not, the two operators that torchvision looks for by name are
 declared (their names and types, with no code behind them) and the import is tried again. The detection models, which
@@ -56,4 +56,6 @@ datasets, models, transforms, utils = (
     torchvision.utils,
 )
 
-__all__ = ["datasets", "models", "transforms", "utils"]
+v2 = importlib.import_module("torchvision.transforms.v2")  # torchvision does not import it by itself
+
+__all__ = ["datasets", "models", "transforms", "utils", "v2"]

@@ -3,8 +3,20 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from cnnlib.models import TwoConvCNN, count_parameters
+from cnnlib import ops
+from cnnlib.models import (
+    BasicBlock,
+    ResNet,
+    SimpleCNN,
+    TwoConvCNN,
+    count_parameters,
+    plain_cifar,
+    residual_cifar,
+    resnet18,
+)
+from cnnlib.torchvision import models as others
 from cnnlib.train import seeded
 
 
@@ -65,3 +77,173 @@ def test_two_conv_says_what_it_got_what_it_wants_and_what_to_try(shape, hint):
         TwoConvCNN()(torch.zeros(shape))
     assert str(shape) in str(caught.value)
     assert "(N, 1, 28, 28)" in str(caught.value)
+
+
+# Residual networks
+
+
+def colors(n=2, size=32, *, seed=0):
+    return torch.randn(n, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def multiplications(model, x):
+    """The multiply-adds of all convolutions and dense layers for one image."""
+    count = 0
+
+    def add(layer, inputs, out):
+        nonlocal count
+        count += layer.weight.numel() * (out.shape[2] * out.shape[3] if out.dim() == 4 else 1)
+
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(add)
+    model.eval()(x[:1])
+    return count
+
+
+def test_resnet18_has_the_published_parameters_and_multiplications():
+    model = resnet18()
+    assert count_parameters(model) == 11_173_962
+    assert multiplications(model, colors()) == 555_422_720
+    assert sum(isinstance(layer, nn.Conv2d | nn.Linear) for layer in model.modules()) == 18 + 3  # and three projections
+
+
+def test_resnet18_is_torchvisions_with_another_stem():
+    ours, theirs = seeded(resnet18, 0).double(), others.resnet18(num_classes=10).double()
+    theirs.conv1, theirs.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False).double(), nn.Identity()
+    for module in ours.modules():
+        if isinstance(module, nn.BatchNorm2d):  # away from the start, where mean 0, variance 1 and scale 1 hide a slip
+            for tensor in (module.weight, module.bias, module.running_mean, module.running_var):
+                tensor.data.uniform_(0.5, 1.5, generator=torch.Generator().manual_seed(len(tensor)))
+    values = dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True))
+    theirs.load_state_dict(values)
+    for mode in (False, True):
+        want = theirs.train(mode)(colors().double())
+        torch.testing.assert_close(ours.train(mode)(colors().double()), want, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(("depth", "parameters"), [(20, 269_722), (56, 853_018)])
+def test_plain_and_residual_networks_of_a_depth_have_the_same_weights(depth, parameters):
+    plain, residual = seeded(lambda: plain_cifar(depth), 0), seeded(lambda: residual_cifar(depth), 0)
+    assert count_parameters(plain) == count_parameters(residual) == parameters
+    assert sum(isinstance(layer, nn.Conv2d | nn.Linear) for layer in residual.modules()) == depth
+    for ours, theirs in zip(plain.state_dict().values(), residual.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert not torch.allclose(plain(colors()), residual(colors()))
+
+
+@pytest.mark.parametrize("make", [resnet18, lambda: residual_cifar(8), lambda: plain_cifar(8)])
+@pytest.mark.parametrize("size", [32, 24, 15])
+def test_residual_networks_take_images_of_other_sizes(make, size):
+    assert make().eval()(colors(size=size)).shape == (2, 10)
+
+
+def silent(block):
+    """The same block with a last batch normalization that gives zeros: only the shortcut is left."""
+    nn.init.zeros_(block.bn2.weight)
+    return block.eval()
+
+
+def test_a_silent_block_hands_its_input_on():
+    x = colors()
+    assert torch.equal(silent(BasicBlock(3, 3))(x), x.relu())
+    assert not silent(BasicBlock(3, 3, shortcut="none"))(x).any()
+
+
+def test_a_padding_shortcut_takes_every_second_pixel_and_adds_maps_of_zeros():
+    x = colors(size=7)
+    y = silent(BasicBlock(3, 5, 2, shortcut="padding"))(x)
+    assert torch.equal(y[:, :3], x[:, :, ::2, ::2].relu())
+    assert not y[:, 3:].any()
+
+
+def test_a_projection_stands_only_where_the_shape_changes():
+    blocks = [BasicBlock(4, 4), BasicBlock(4, 4, 2), BasicBlock(4, 6), BasicBlock(4, 6, 2, shortcut="padding")]
+    assert [block.projection is not None for block in blocks] == [False, True, True, False]
+
+
+def test_the_sum_comes_before_the_last_relu():
+    block = BasicBlock(3, 3).eval()
+    x = colors()
+    inner = F.relu(block.bn1(block.conv1(x)))
+    torch.testing.assert_close(block(x), F.relu(block.bn2(block.conv2(inner)) + x))
+    assert (block.bn2(block.conv2(inner)) < 0).any()
+
+
+@pytest.mark.parametrize("depth", [18, 21, 2, 0])
+@pytest.mark.parametrize("make", [residual_cifar, plain_cifar])
+def test_a_depth_that_cannot_be_is_refused(make, depth):
+    with pytest.raises(ValueError, match=f"{depth} is not 6n"):
+        make(depth)
+
+
+def test_an_unknown_shortcut_is_refused():
+    with pytest.raises(ValueError, match='"identity": it must be'):
+        BasicBlock(3, 3, shortcut="identity")
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 28, 28), (2, 32, 32, 3), (3, 32, 32), (2, 3)])
+def test_a_residual_network_refuses_what_is_no_color_image(shape):
+    with pytest.raises(ValueError, match="but this network wants"):
+        ResNet((4, 8), (1, 1))(torch.zeros(shape))
+
+
+# SimpleCNN
+
+
+def test_simple_cnn_has_the_parameters_of_the_chapter():
+    sizes = [sum(p.numel() for p in layer.parameters()) for layer in SimpleCNN().children()]
+    assert sizes == [320, 54_090]
+    assert count_parameters(SimpleCNN()) == 54_410
+
+
+def test_simple_cnn_computes_conv_relu_pool_and_one_dense_layer():
+    model, x = seeded(SimpleCNN, 0).double(), images().double()
+    p = dict(model.named_parameters())
+    y = F.max_pool2d(F.conv2d(x, p["conv.weight"], p["conv.bias"]).clamp(min=0), 2)
+    want = y.reshape(3, -1) @ p["fc.weight"].T + p["fc.bias"]
+    assert want.min() < 0 < want.max()
+    torch.testing.assert_close(model(x), want, rtol=1e-10, atol=1e-10)
+
+
+def test_simple_cnn_has_the_logits_and_gradients_of_the_numpy_layers():
+    model, x, labels = seeded(SimpleCNN, 0).double(), images(4).double().requires_grad_(), torch.tensor([3, 0, 9, 3])
+    p = {name: value.detach().numpy() for name, value in model.named_parameters()}
+    pixels = x.detach().numpy()
+    maps = ops.conv2d(pixels, p["conv.weight"], p["conv.bias"])
+    active = ops.relu(maps)
+    pooled = ops.max_pool2d(active, 2)
+    logits = ops.linear(pooled.reshape(4, -1), p["fc.weight"], p["fc.bias"])
+    dlogits = ops.cross_entropy_backward(logits, labels.numpy())
+    dflat, dw_fc, db_fc = ops.linear_backward(dlogits, pooled.reshape(4, -1), p["fc.weight"])
+    dmaps = ops.relu_backward(ops.max_pool2d_backward(dflat.reshape(pooled.shape), active, 2), maps)
+    dx, dw_conv, db_conv = ops.conv2d_backward(dmaps, pixels, p["conv.weight"])
+    got = model(x)
+    F.cross_entropy(got, labels).backward()
+    want = [logits, dx, dw_conv, db_conv, dw_fc, db_fc]
+    for ours, theirs in zip([got, x.grad, *(p.grad for p in model.parameters())], want, strict=True):
+        torch.testing.assert_close(ours, torch.from_numpy(theirs), rtol=1e-10, atol=1e-10)
+
+
+def test_every_parameter_of_simple_cnn_gets_a_gradient():
+    model = seeded(SimpleCNN, 0)
+    F.cross_entropy(model(images(64)), torch.arange(64) % 10).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_in_simple_cnn_changing_one_image_changes_only_its_own_logits():
+    model, x = seeded(SimpleCNN, 0), images(4)
+    for k in range(4):
+        changed = x.clone()
+        changed[k] = -changed[k]
+        touched = (model(changed) - model(x)).abs().amax(1) > 1e-6
+        assert touched.tolist() == [i == k for i in range(4)]
+
+
+def test_simple_cnn_has_as_many_outputs_as_classes():
+    assert SimpleCNN(classes=3)(images(2)).shape == (2, 3)
+
+
+def test_simple_cnn_says_what_it_got_what_it_wants_and_what_to_try():
+    with pytest.raises(ValueError, match=r"\(N, 1, 28, 28\).*unsqueeze\(1\)"):
+        SimpleCNN()(torch.zeros(2, 28, 28))

@@ -58,7 +58,7 @@ def test_the_card_belongs_to_the_first_seed_of_the_record(name):
 @names
 def test_shipped_weights_score_what_their_card_says(name):
     x, y = real(name, "test")
-    model = load_weights(RECIPES[name]["model"](), name)
+    model = load_weights(recipes.build(name), name)
     got = train.evaluate(model, x, y)["accuracy"]
     assert got == pytest.approx(load_card(name)["test_accuracy"], abs=0.001)
 
@@ -75,15 +75,17 @@ def test_the_first_steps_of_a_recipe_give_the_recorded_losses(name):
 # The machinery, on a recipe of four steps
 
 
-def tiny():
-    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+def tiny(classes):
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, classes))
 
 
 @pytest.fixture
 def small(monkeypatch, tmp_path):
     """A recipe called small, on 40 made-up images that pass for MNIST, writing into an empty folder."""
-    entry = {"model": tiny, "data": "mnist", "mean": 0.5, "std": 0.25, "config": Config(epochs=2, batch_size=20)}
-    monkeypatch.setitem(RECIPES, "small", {**entry, "seeds": (7, 8)})
+    entry = {"model": tiny, "arguments": {"classes": 10}, "data": "mnist", "mean": 0.5, "std": 0.25}
+    entry |= {"augment": {"crop": {"padding": 2}}, "config": Config(epochs=2, batch_size=20), "seeds": (7, 8)}
+    monkeypatch.setitem(RECIPES, "small", {**entry, "watch": False, "ship": True})
+    monkeypatch.setattr(recipes.data, "cache_dir", lambda: tmp_path / "cache")
     pixels = torch.randint(0, 256, (40, 28, 28), generator=torch.Generator().manual_seed(0)).to(torch.uint8).numpy()
     labels = (torch.arange(40) % 10).to(torch.uint8).numpy()
     monkeypatch.setattr(recipes, "load", lambda *_: Images(pixels, labels, tuple("0123456789"), "mnist"))
@@ -106,13 +108,45 @@ def test_training_a_recipe_leaves_record_weights_and_card(small, capsys):
 
 
 def test_a_recipe_trained_twice_gives_the_same_record(small):
-    first, second = (recipes.run("small", log=lambda _: None)[0] for _ in range(2))
-    for record in (first, second):
+    records = []
+    for _ in range(2):
+        records.append(recipes.run("small", log=lambda _: None)[0])
+        for path in (small / "cache").rglob("*.pt"):
+            path.unlink()
+    for record in records:
         for run in record["runs"]:
             run.pop("seconds")
             for entry in run["history"]:
                 entry.pop("seconds")
-    assert first == second
+    assert records[0] == records[1]
+
+
+def test_an_interrupted_recipe_goes_on_from_its_checkpoints(small, monkeypatch):
+    whole, _ = recipes.run("small", log=lambda _: None)
+    for path in (small / "cache").rglob("*.pt"):
+        path.unlink()
+
+    def stop(line):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        recipes.run("small", log=stop)  # after the first seed
+    monkeypatch.setattr(train, "train_epoch", None)  # which is not trained again
+    monkeypatch.setitem(RECIPES["small"], "seeds", (7,))
+    again, model = recipes.run("small", log=lambda _: None)
+    assert again["runs"] == [
+        {**whole["runs"][0], "seconds": again["runs"][0]["seconds"], "history": again["runs"][0]["history"]}
+    ]
+    recipes.save(again, model)
+    assert not list((small / "cache").rglob("*.pt"))
+
+
+def test_a_watched_recipe_measures_the_test_images_after_each_epoch_and_ships_no_weights(small, monkeypatch):
+    monkeypatch.setitem(RECIPES, "small", {**RECIPES["small"], "watch": True, "ship": False})
+    record, model = recipes.run("small", log=lambda _: None)
+    for run in record["runs"]:
+        assert run["history"][-1]["val_accuracy"] == pytest.approx(run["test_accuracy"], abs=1e-6)
+    assert recipes.save(record, model) == [small / "small.json"]
 
 
 def test_the_shipped_weights_are_those_of_the_first_seed(small):
@@ -120,7 +154,7 @@ def test_the_shipped_weights_are_those_of_the_first_seed(small):
     recipes.save(record, model)
     x, y, _ = recipes.tensors("small", "train")
     again, _ = recipes.start("small", 7, x=x, y=y)
-    got, want = load_weights(tiny(), "small").state_dict(), again.state_dict()
+    got, want = load_weights(tiny(10), "small").state_dict(), again.state_dict()
     assert all(torch.equal(got[key], want[key].half().float()) for key in want)
 
 
@@ -131,6 +165,20 @@ def test_a_stand_in_is_never_recorded(small, monkeypatch, capsys):
     assert __main__.main(["train", "small"]) == 2
     assert "only stand-in" in capsys.readouterr().err
     assert not (small / "small.json").exists()
+
+
+def test_shipped_weights_are_scored_from_the_command_line(small, monkeypatch, capsys):
+    recipes.save(*recipes.run("small", log=lambda _: None))
+    assert __main__.main(["evaluate", "small"]) == 0
+    assert "of 40 test images; its card says" in capsys.readouterr().out
+    card = load_card("small")
+    monkeypatch.setattr(train, "load_card", lambda _: {**card, "test_accuracy": card["test_accuracy"] + 0.01})
+    assert __main__.main(["evaluate", "small"]) == 1
+
+
+def test_weights_that_are_not_shipped_cannot_be_scored(small, capsys):
+    assert __main__.main(["evaluate", "small"]) == 2
+    assert "small.safetensors" in capsys.readouterr().err
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones(capsys):

@@ -35,7 +35,8 @@ def double(folder, body):
     """Write a package torchvision that counts the tries to import it, and does what body says."""
     package = folder / "torchvision"
     package.mkdir()
-    for name in ("datasets", "models", "transforms", "utils", "half_done"):
+    (package / "transforms").mkdir()
+    for name in ("datasets", "models", "transforms/__init__", "transforms/v2", "utils", "half_done"):
         (package / f"{name}.py").write_text("")
     (package / "__init__.py").write_text(DOUBLE.format(body=body))
     return folder
@@ -48,9 +49,8 @@ try:
     plain = True
 except RuntimeError:
     plain = False
-from cnnlib.torchvision import datasets, models, transforms, utils, declared
+from cnnlib.torchvision import datasets, models, transforms, utils, v2, declared
 from torchvision.models.feature_extraction import create_feature_extractor
-from torchvision.transforms import v2
 assert plain == (declared is None)
 image = datasets.FakeData(1, (3, 40, 30), transform=transforms.ToTensor())[0][0]
 grid = utils.make_grid([v2.RandomHorizontalFlip(1.0)(image), image])

@@ -1,6 +1,14 @@
-"""Training: one seed one result, averages over examples, modes put back, clear errors."""
+"""Training: one seed one result, averages over examples, modes put back, checkpoints, clear errors."""
 
+import errno
 import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -226,6 +234,220 @@ def test_a_constant_rate_stays():
     assert {learning_rate(step, 10, config) for step in range(10)} == {0.5}
 
 
+def test_the_cosine_rises_to_its_peak_and_falls_slowly_first_and_last():
+    rates = [learning_rate(step, 100, Config(lr=0.5, warmup=0.2, schedule="cosine")) for step in range(100)]
+    assert rates.index(max(rates)) == 20
+    assert rates[60] == pytest.approx(0.25)  # half-way down, half of the peak
+    assert rates[20] - rates[24] < rates[58] - rates[62] > rates[95] - rates[99]
+    assert 0 < rates[-1] < 0.001
+
+
+def test_the_steps_are_at_a_half_and_at_three_quarters():
+    rates = [learning_rate(step, 8, Config(lr=1.0, schedule="step")) for step in range(8)]
+    assert rates == [1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01]
+
+
+# Smoothing, precision, size, augmentation, the best epoch
+
+
+def first_loss(config, **options):
+    return fit(network(), *examples(16), config, steps=1, **options)[0]["losses"][0]
+
+
+def test_label_smoothing_deals_a_share_of_the_target_to_all_classes():
+    x, y = examples(16)
+    logp = F.log_softmax(network()(x), dim=1)
+    target = 0.8 * F.one_hot(y, 4) + 0.2 / 4
+    assert first_loss(Config(label_smoothing=0.2)) == pytest.approx(-(target * logp).sum(1).mean().item(), rel=1e-5)
+
+
+def test_bfloat16_computes_in_half_the_bits_and_keeps_the_weights():
+    seen = []
+    model = network()
+    model[0].register_forward_hook(lambda module, inputs, out: seen.append(out.dtype))
+    history = fit(model, *examples(400), Config(precision="bfloat16", lr=0.01, batch_size=16))
+    assert seen[1] == torch.bfloat16  # the first one was the look at the number of classes
+    assert weights(model).dtype == torch.float32
+    assert history[0]["losses"][0] == pytest.approx(fit(network(), *examples(400), steps=1)[0]["losses"][0], abs=0.3)
+    whole, half = (evaluate(model, *examples(200, seed=1), precision=p) for p in ("float32", "bfloat16"))
+    assert whole["accuracy"] > 0.95
+    assert half["loss"] != whole["loss"]
+    assert half["accuracy"] == pytest.approx(whole["accuracy"], abs=0.02)
+
+
+def test_the_first_epochs_see_shrunken_images():
+    model, sizes = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), []
+    model.register_forward_pre_hook(lambda module, inputs: sizes.append(tuple(inputs[0].shape[2:])))
+    fit(model, *examples(16), Config(epochs=3, batch_size=16, small_epochs=2, small_size=6))
+    assert sizes[1:] == [(6, 6), (6, 6), (8, 8)]
+
+
+def jitter(x, generator):
+    return x + 0.1 * torch.randn(x.shape, generator=generator)
+
+
+def test_augmentation_draws_from_the_seed_and_leaves_the_examples_alone():
+    x, y = examples(40)
+    before = x.clone()
+    first, second, other, without = (
+        fit(network(), x, y, Config(epochs=1, batch_size=8), seed=seed, augment=augment)[0]["losses"]
+        for seed, augment in ((0, jitter), (0, jitter), (1, jitter), (0, None))
+    )
+    assert first == second
+    assert first != other
+    assert first != without
+    assert torch.equal(x, before)
+
+
+def test_the_best_epoch_is_chosen_on_the_images_held_out():
+    x, y = examples(64)
+    held, config = examples(40, seed=1), Config(epochs=4, batch_size=8, lr=0.3, optimizer="sgd", schedule="constant")
+    model = network()
+    history = fit(model, x, y, config, validation=held, keep="best")
+    scores = [entry["val_accuracy"] for entry in history]
+    assert max(scores) > scores[-1], "choose another task: the last epoch is the best, and nothing is tested"
+    assert evaluate(model, *held)["accuracy"] == max(scores)
+
+
+def test_the_best_epoch_needs_images_held_out():
+    with pytest.raises(ValueError, match='"best"'):
+        fit(network(), *examples(8), keep="best")
+
+
+def test_without_a_terminal_progress_is_a_line_an_epoch(capsys):
+    fit(network(), *examples(16), Config(epochs=2), validation=examples(8), progress=True)
+    out, err = capsys.readouterr()
+    assert [line.split(":")[0] for line in out.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+    assert "held out" in out
+    assert err == ""
+
+
+def test_without_progress_nothing_is_printed(capsys):
+    fit(network(), *examples(16), Config(epochs=1))
+    assert capsys.readouterr() == ("", "")
+
+
+# Checkpoints
+
+LONG = Config(epochs=4, batch_size=16, lr=0.02)
+
+
+def long_run(path=None, augment=jitter):
+    """Four epochs with all that draws at random, adam's memory and a best epoch; returns numbers and weights."""
+    model = network(dropout=0.5)
+    history = fit(model, *examples(60), LONG, validation=examples(20), augment=augment, keep="best", checkpoint=path)
+    return numbers(history), weights(model)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    return long_run()
+
+
+def interrupt_after(epochs):
+    """An augmentation that stops the run in the middle of an epoch, as Ctrl-C would."""
+    left = [4 * epochs + 2]
+
+    def augment(x, generator):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return jitter(x, generator)
+
+    return augment
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 3])
+def test_an_interrupted_run_goes_on_to_the_same_numbers(tmp_path, uninterrupted, epochs):
+    path = tmp_path / "new folder" / "run.pt"
+    with pytest.raises(KeyboardInterrupt):
+        long_run(path, interrupt_after(epochs))
+    assert path.exists() == (epochs > 0)
+    history, ended = long_run(path)
+    assert history == uninterrupted[0]
+    assert torch.equal(ended, uninterrupted[1])
+
+
+def test_a_finished_run_is_read_and_not_repeated(tmp_path, uninterrupted):
+    long_run(tmp_path / "run.pt")
+    history, ended = long_run(tmp_path / "run.pt", interrupt_after(0))
+    assert history == uninterrupted[0]
+    assert torch.equal(ended, uninterrupted[1])
+
+
+def test_a_killed_run_goes_on_to_the_same_numbers(tmp_path, uninterrupted):
+    path = tmp_path / "run.pt"
+    program = """
+        import sys, time
+        sys.path.insert(0, sys.argv[1])
+        from test_train import jitter, long_run
+
+        def slowly(x, generator):
+            time.sleep(0.2)
+            return jitter(x, generator)
+
+        long_run(sys.argv[2], slowly)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(Path(__file__).parent), str(path)]
+    process = subprocess.Popen(command)
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+    assert process.wait() != 0, "it ended before it could be killed"
+    history, ended = long_run(path)
+    assert history == uninterrupted[0]
+    assert torch.equal(ended, uninterrupted[1])
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_costs_the_checkpoint_and_not_the_run(tmp_path, uninterrupted, monkeypatch):
+    path = tmp_path / "run.pt"
+    with pytest.raises(KeyboardInterrupt):
+        long_run(path, interrupt_after(1))
+    kept = path.read_bytes()
+
+    def full(self, content):
+        self.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.warns(RuntimeWarning, match=r"no checkpoint of epoch \d .*No space left.*Training goes on"):
+        history, _ = long_run(path)
+    assert history == uninterrupted[0]
+    assert path.read_bytes() == kept
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"not a checkpoint"])
+def test_a_damaged_checkpoint_is_named_and_left_where_it_is(tmp_path, damage):
+    path = tmp_path / "run.pt"
+    with pytest.raises(KeyboardInterrupt):
+        long_run(path, interrupt_after(1))
+    path.write_bytes(damage(path.read_bytes()))
+    broken = path.read_bytes()
+    with pytest.raises(RuntimeError, match=r"run\.pt is damaged .* Move it away"):
+        long_run(path)
+    assert path.read_bytes() == broken
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 1}, "its seed is 0, this one's is 1"),
+        ({"config": Config(epochs=5, batch_size=16, lr=0.02)}, "its config is"),
+        ({"x": examples(50)[0], "y": examples(50)[1]}, "its examples is 60, this one's is 50"),
+        ({"model": network()}, "its network is"),
+    ],
+)
+def test_the_checkpoint_of_another_run_is_refused(tmp_path, change, message):
+    path = tmp_path / "run.pt"
+    long_run(path)
+    x, y = examples(60)
+    options = {"model": network(dropout=0.5), "x": x, "y": y, "config": LONG, "checkpoint": path, **change}
+    with pytest.raises(ValueError, match=message):
+        fit(**options)
+
+
 # Clear errors
 
 
@@ -266,7 +488,7 @@ def test_predict_refuses_an_empty_batch():
         predict(network(), torch.zeros(0, 1, 8, 8))
 
 
-@pytest.mark.parametrize("wrong", [Config(optimizer="adagrad"), Config(schedule="steps")])
+@pytest.mark.parametrize("wrong", [Config(optimizer="adagrad"), Config(schedule="steps"), Config(precision="half")])
 def test_an_unknown_name_in_a_config_is_refused(wrong):
     with pytest.raises(ValueError, match="must be"):
         fit(network(), *examples(8), wrong)
