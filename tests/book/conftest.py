@@ -210,6 +210,34 @@ def watch(chromium):
     assert [problem for one in pages for problem in one.problems] == []
 
 
+@pytest.fixture(scope="module")
+def new_site(new_project, build):
+    """A function that builds a small book, as ours is built, from texts by file name, and an index."""
+
+    def make(pages):
+        listed = "".join(f"- file: {name.partition('.')[0]}\n" for name in pages)
+        toc = f"format: jb-book\nroot: index\nchapters:\n{listed}"
+        texts = {**pages, "index.md": "# No playground\n\nText.\n", "_toc.yml": toc}
+        project = new_project([(name, lambda _, text=text: text) for name, text in texts.items()])
+        status, printed = build(project)
+        assert status == 0, printed
+        return project / "_build" / "html"
+
+    return make
+
+
+@pytest.fixture
+def new_page(watch, serve, site):
+    """Opens a page of the test module's own `site`; at the end nothing may have gone wrong on it."""
+
+    def open_page(name="one.html", *, width=1440, base=None, **context):
+        page = watch(viewport={"width": width, "height": 900}, **context).open(base or serve(site), name)
+        page.set_default_timeout(10000)
+        return page
+
+    return open_page
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     """The address of a JupyterLab, in a home of its own, and the folder it serves."""

@@ -19,30 +19,10 @@ RECIPE = RECIPES["two_conv"]
 
 
 @pytest.fixture(scope="module")
-def site(new_project, build):
+def site(new_site):
     """A small book, built as ours is: a page with a playground, and an index without."""
     widget = digit_playground("3", name="digit", map="conv1.3")
-    texts = {
-        "one.md": f"# A page\n\n<div>\n{html(widget)}\n</div>\n\nText.\n",
-        "index.md": "# No playground\n\nText.\n",
-    }
-    texts["_toc.yml"] = "format: jb-book\nroot: index\nchapters:\n- file: one\n"
-    project = new_project([(name, lambda _, text=text: text) for name, text in texts.items()])
-    status, printed = build(project)
-    assert status == 0, printed
-    return project / "_build" / "html"
-
-
-@pytest.fixture
-def new_page(watch, serve, site):
-    """Opens a page of the small book; at the end nothing may have gone wrong on it."""
-
-    def open_page(name="one.html", *, width=1440, base=None, **context):
-        page = watch(viewport={"width": width, "height": 900}, **context).open(base or serve(site), name)
-        page.set_default_timeout(10000)
-        return page
-
-    return open_page
+    return new_site({"one.md": f"# A page\n\n<div>\n{html(widget)}\n</div>\n\nText.\n"})
 
 
 @pytest.fixture(scope="module")

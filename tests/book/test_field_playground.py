@@ -13,32 +13,16 @@ VGG = [("conv", 64, 3, 1, 1), ("conv", 64, 3, 1, 1), ("pool", 2)]
 
 
 @pytest.fixture(scope="module")
-def site(new_project, build):
+def site(new_site):
     """A small book, built as ours is, with a playground in three pages."""
     widgets = {
         "one": field_playground(name="one"),
         "tall": field_playground(VGG, input=(3, 20, 12), name="tall"),
         "covered": field_playground(name="covered", controls="unit", predict=True),
     }
-    texts = {f"{name}.md": f"# A page\n\n{html(widget)}\n\nText.\n" for name, widget in widgets.items()}
-    texts["index.md"] = "# No playground\n\nText.\n"
-    texts["_toc.yml"] = "format: jb-book\nroot: index\nchapters:\n" + "".join(f"- file: {name}\n" for name in widgets)
-    project = new_project([(name, lambda _, text=text: text) for name, text in texts.items()])
-    status, printed = build(project)
-    assert status == 0, printed
-    return project / "_build" / "html"
-
-
-@pytest.fixture
-def new_page(watch, serve, site):
-    """Opens a page of the small book; at the end nothing may have gone wrong on it."""
-
-    def open_page(name, *, width=1440, base=None, **context):
-        page = watch(viewport={"width": width, "height": 900}, **context).open(base or serve(site), name)
-        page.set_default_timeout(10000)
-        return page
-
-    return open_page
+    return new_site(
+        {f"{name}.md": f"# A page\n\n{html(widget)}\n\n## Below\n\nText.\n" for name, widget in widgets.items()}
+    )
 
 
 def html(widget):

@@ -16,7 +16,7 @@ PEAK = [[1, 2, 3], [4, 9, 5], [6, 7, 8]]
 
 
 @pytest.fixture(scope="module")
-def site(new_project, build):
+def site(new_site):
     """A small book, built as ours is, with playgrounds in three pages."""
     digits = [[1, 10], [100, 1000]]
     widgets = {
@@ -24,25 +24,9 @@ def site(new_project, build):
         "all": gradient_playground(X, W, controls=ALL, name="all"),
         "pool": gradient_playground(PEAK, np.ones((2, 2)), digits, layer="max pooling", controls=ALL, name="pool"),
     }
-    texts = {f"{name}.md": f"# A page\n\n{html(widget)}\n\n## Below\n\nText.\n" for name, widget in widgets.items()}
-    texts["index.md"] = "# No playground\n\nText.\n"
-    texts["_toc.yml"] = "format: jb-book\nroot: index\nchapters:\n" + "".join(f"- file: {name}\n" for name in widgets)
-    project = new_project([(name, lambda _, text=text: text) for name, text in texts.items()])
-    status, printed = build(project)
-    assert status == 0, printed
-    return project / "_build" / "html"
-
-
-@pytest.fixture
-def new_page(watch, serve, site):
-    """Opens a page of the small book; at the end nothing may have gone wrong on it."""
-
-    def open_page(name, *, width=1440, base=None, **context):
-        page = watch(viewport={"width": width, "height": 900}, **context).open(base or serve(site), name)
-        page.set_default_timeout(10000)
-        return page
-
-    return open_page
+    return new_site(
+        {f"{name}.md": f"# A page\n\n{html(widget)}\n\n## Below\n\nText.\n" for name, widget in widgets.items()}
+    )
 
 
 def html(widget):

@@ -1,8 +1,6 @@
 """The kernel playground in a real browser: numbers against cnnlib.ops, keyboard, mouse, touch, address, JupyterLab."""
 
 import json
-import subprocess
-import sys
 
 import nbformat
 import numpy as np
@@ -33,7 +31,7 @@ def page_source(*widgets):
 
 
 @pytest.fixture(scope="module")
-def site(new_project):
+def site(new_site):
     """A small book, built as ours is: pages with playgrounds, and an index without."""
     ramp, image = kernel_playground(name="ramp"), np.arange(42).reshape(6, 7) % 5
     pages = {
@@ -42,28 +40,7 @@ def site(new_project):
         "all": [kernel_playground("ramp", EDGE, controls=ALL, name="all")],
         "photo": [kernel_playground("photo", np.full((3, 3), 1 / 9), controls=ALL, name="photo")],
     }
-    texts = {f"{name}.ipynb": page_source(*widgets) for name, widgets in pages.items()}
-    texts["index.md"] = "# No playground\n\nText.\n"
-    texts["_toc.yml"] = "format: jb-book\nroot: index\nchapters:\n" + "".join(f"- file: {name}\n" for name in pages)
-    project = new_project([(name, lambda _, text=text: text) for name, text in texts.items()])
-    command = "from jupyter_book.cli.main import main; main()"
-    options = ["build", "-W", "-n", "--keep-going", "--quiet", str(project)]
-    done = subprocess.run([sys.executable, "-c", command, *options], capture_output=True, text=True, cwd=project)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return project / "_build" / "html"
-
-
-@pytest.fixture
-def new_page(watch, serve, site):
-    """Opens a page of the small book; at the end nothing may have gone wrong on it."""
-
-    def open_page(name, *, width=1440, base=None, **context):
-        one = watch(viewport={"width": width, "height": 900}, **context)
-        page = one.open(base or serve(site), name)
-        page.set_default_timeout(10000)
-        return page
-
-    return open_page
+    return new_site({f"{name}.ipynb": page_source(*widgets) for name, widgets in pages.items()})
 
 
 def call(page, code, argument=None):
