@@ -17,6 +17,14 @@ from cnnlib.train import Config
 
 MNIST = {"data": "mnist", "mean": 0.1307, "std": 0.3081}
 CIFAR = {"data": "cifar10", "mean": (0.4914, 0.4822, 0.4465), "std": (0.2470, 0.2435, 0.2616)}
+DEPTH = {  # plain against residual, 20 layers and 56: the network is all that differs
+    **CIFAR,
+    "augment": {"crop": {"padding": 4}, "flip": {}},
+    "config": Config(epochs=10, optimizer="sgd", lr=0.1, weight_decay=1e-4, precision="bfloat16"),
+    "seeds": (0,),
+    "watch": True,
+    "ship": False,
+}
 RECIPES = {
     "two_conv": {
         "model": models.TwoConvCNN,  # a class or a function that makes the network
@@ -28,6 +36,32 @@ RECIPES = {
         "watch": False,  # measure the test images after each epoch too, for a curve; nothing is chosen by it
         "ship": True,  # the weights of the first seed, whatever it scores
     },
+    "resnet18": {
+        "model": models.resnet18,
+        "arguments": {},
+        **CIFAR,
+        "augment": {"crop": {"padding": 4}, "flip": {}, "cutout": {"size": 8}},
+        "config": Config(
+            epochs=23,
+            batch_size=512,
+            optimizer="muon",
+            lr=0.06,
+            momentum=0.8,
+            weight_decay=5e-4,
+            warmup=0.15,
+            label_smoothing=0.1,
+            precision="bfloat16",
+            small_epochs=10,
+            small_size=24,
+        ),
+        "seeds": (0,),
+        "watch": False,
+        "ship": True,
+    },
+    "plain20": {"model": models.plain_cifar, "arguments": {"depth": 20}, **DEPTH},
+    "plain56": {"model": models.plain_cifar, "arguments": {"depth": 56}, **DEPTH},
+    "residual20": {"model": models.residual_cifar, "arguments": {"depth": 20}, **DEPTH},
+    "residual56": {"model": models.residual_cifar, "arguments": {"depth": 56}, **DEPTH},
 }
 
 
@@ -92,7 +126,7 @@ def augmentation(name):
 
 
 def run(name, *, device="cpu", log=print, progress=False):
-    """Train a recipe from each of its seeds and look at the test images once for each, at the end.
+    """Train a recipe from each of its seeds and look at the test images once for each, at the end, in float32.
 
     An interrupted run goes on from its checkpoints in the user's cache.
     log: called with a line of text after each seed    progress: see train.fit

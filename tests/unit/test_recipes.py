@@ -13,6 +13,7 @@ from cnnlib.recipes import RECIPES
 from cnnlib.train import Config, load_card, load_record, load_weights
 
 names = pytest.mark.parametrize("name", sorted(RECIPES))
+shipped = pytest.mark.parametrize("name", sorted(name for name in RECIPES if RECIPES[name]["ship"]))
 
 
 def real(name, split="train"):
@@ -34,20 +35,43 @@ def test_a_record_was_made_with_the_recipe_as_it_stands(name):
 @names
 def test_a_record_is_complete(name):
     record = load_record(name)
-    assert len(record["runs"]) >= 5
     for run in record["runs"]:
-        assert len(run["history"]) == record["recipe"]["config"]["epochs"]
-        assert run["first_losses"][0] == pytest.approx(math.log(10), abs=0.05)
+        assert [entry["epoch"] for entry in run["history"]] == list(range(1, RECIPES[name]["config"].epochs + 1))
+        assert ("val_accuracy" in run["history"][0]) == RECIPES[name]["watch"]
+        assert 0.9 * math.log(10) < run["first_losses"][0] < 2 * math.log(10)  # no idea yet, and not too sure of it
         assert run["seconds"] > 0
         assert round(run["test_accuracy"] * record["test_images"], 6).is_integer()
     assert {"hardware", "versions", "code", "parameters"} <= set(record)
 
 
 def test_two_conv_reaches_99_percent_from_every_seed():
-    assert min(run["test_accuracy"] for run in load_record("two_conv")["runs"]) >= 0.99
+    record = load_record("two_conv")
+    assert len(record["runs"]) >= 5
+    assert min(run["test_accuracy"] for run in record["runs"]) >= 0.99
 
 
-@names
+def test_resnet18_reaches_95_percent():
+    assert min(run["test_accuracy"] for run in load_record("resnet18")["runs"]) >= 0.95
+
+
+def test_depth_costs_the_plain_network_and_helps_the_residual_one():
+    def last(name, key):
+        return load_record(name)["runs"][0]["history"][-1][key]
+
+    for key in ("train_accuracy", "val_accuracy"):
+        assert last("plain56", key) < last("plain20", key) - 0.02
+        assert last("residual56", key) > last("residual20", key)
+
+
+def test_plain_and_residual_networks_were_trained_alike():
+    first, *others = (load_record(f"{kind}{depth}") for kind in ("plain", "residual") for depth in (20, 56))
+    for record in others:
+        same = first["recipe"] | {key: record["recipe"][key] for key in ("model", "arguments")}
+        assert record["recipe"] == same
+        assert (record["hardware"], record["code"]) == (first["hardware"], first["code"])
+
+
+@shipped
 def test_the_card_belongs_to_the_first_seed_of_the_record(name):
     card, record = load_card(name), load_record(name)
     assert card["seed"] == record["runs"][0]["seed"] == RECIPES[name]["seeds"][0]
@@ -55,7 +79,7 @@ def test_the_card_belongs_to_the_first_seed_of_the_record(name):
     assert card["parameters"] == record["parameters"]
 
 
-@names
+@shipped
 def test_shipped_weights_score_what_their_card_says(name):
     x, y = real(name, "test")
     model = load_weights(recipes.build(name), name)
@@ -66,10 +90,11 @@ def test_shipped_weights_score_what_their_card_says(name):
 @names
 def test_the_first_steps_of_a_recipe_give_the_recorded_losses(name):
     x, y = real(name)
-    run = load_record(name)["runs"][0]
-    _, history = recipes.start(name, run["seed"], x=x, y=y, steps=20)
-    got, want = torch.tensor(history[0]["losses"]), torch.tensor(run["first_losses"])
-    torch.testing.assert_close(got, want, rtol=0.01, atol=0.001)  # other processors round in another order
+    run, half = load_record(name)["runs"][0], RECIPES[name]["config"].precision == "bfloat16"
+    steps = 5 if half else 20  # other processors round in another order, and in half precision that soon adds up
+    _, history = recipes.start(name, run["seed"], x=x, y=y, steps=steps)
+    got, want = torch.tensor(history[0]["losses"]), torch.tensor(run["first_losses"][:steps])
+    torch.testing.assert_close(got, want, rtol=0.02 if half else 0.01, atol=0.001)
 
 
 # The machinery, on a recipe of four steps

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,10 +113,10 @@ def test_a_network_overfits_64_images():
     assert evaluate(model, x, torch.arange(64) % 10)["accuracy"] == 1
 
 
-@pytest.mark.parametrize("config", [Config(lr=0.01, batch_size=16), Config(lr=0.05, batch_size=16, optimizer="sgd")])
-def test_it_generalizes_on_an_easy_task_with_either_optimizer(config):
+@pytest.mark.parametrize(("optimizer", "lr"), [("adam", 0.01), ("sgd", 0.05), ("muon", 0.05)])
+def test_it_generalizes_on_an_easy_task_with_any_optimizer(optimizer, lr):
     model = network()
-    fit(model, *examples(400), config)
+    fit(model, *examples(400), Config(lr=lr, batch_size=16, optimizer=optimizer))
     assert evaluate(model, *examples(200, seed=1))["accuracy"] > 0.95
 
 
@@ -327,15 +328,65 @@ def test_without_progress_nothing_is_printed(capsys):
     assert capsys.readouterr() == ("", "")
 
 
+# Muon
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 3, 2), (7, 5, 1, 1), (6, 6, 1, 1)])  # wide, tall and square matrices
+def test_an_orthogonalized_update_keeps_its_directions_and_makes_its_singular_values_alike(shape):
+    update = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    u, values, v = torch.linalg.svd(update.flatten(1), full_matrices=False)
+    values = values.max() * torch.logspace(0, -1.3, len(values))  # from the norm down to a twentieth of it
+    update = (u @ values.diag() @ v).reshape(shape)
+    made = train.orthogonalize(update)
+    assert made.shape == update.shape
+    assert made.dtype == update.dtype
+    inside = u.T @ made.flatten(1) @ v.T  # in the update's own directions: diagonal, with entries near 1
+    assert inside.diag().min() > 0.6
+    assert inside.diag().max() < 1.3
+    assert (inside - inside.diag().diag()).abs().max() < 0.1  # bfloat16 has two to three digits
+
+
+def test_muon_sets_the_size_of_a_kernel_and_steps_by_the_rate_in_every_direction():
+    draw = torch.Generator().manual_seed(0)
+    want, first, second = torch.randn(3, 3, 4, 2, 2, generator=draw)
+    kernel = nn.Parameter(want.clone())
+    muon = train.Muon([kernel], lr=0.1, momentum=0.8, weight_decay=0.5)
+    for gradient, update in ((first, 1.8 * first), (second, 1.8 * second + 0.64 * first)):  # 0.8 * 0.8 of the first
+        kernel.grad = gradient
+        muon.step()
+        want = want * 3**0.5 / want.norm() - 0.1 * train.orthogonalize(update)
+        torch.testing.assert_close(kernel.detach(), want, rtol=0, atol=1e-3)
+
+
+def test_muon_leaves_a_frozen_parameter_and_survives_a_kernel_of_zeros():
+    frozen, zeros = nn.Parameter(torch.ones(3)), nn.Parameter(torch.zeros(2, 2, 3, 3))
+    zeros.grad = torch.randn(2, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    train.Muon([frozen, zeros], lr=0.1).step()
+    assert torch.equal(frozen, torch.ones(3))
+    torch.testing.assert_close(zeros.detach(), -0.1 * train.orthogonalize(zeros.grad), rtol=0, atol=0.01)
+
+
+def test_muon_is_nesterov_momentum_for_all_that_is_no_kernel():
+    values = torch.randn(5, generator=torch.Generator().manual_seed(0))
+    ours, theirs = nn.Parameter(values.clone()), nn.Parameter(values.clone())
+    muon = train.Muon([ours], lr=0.05, momentum=0.7, weight_decay=0.1)
+    sgd = torch.optim.SGD([theirs], lr=4 * 0.05, momentum=0.7, weight_decay=0.1, nesterov=True)
+    for seed in range(4):
+        ours.grad = theirs.grad = torch.randn(5, generator=torch.Generator().manual_seed(seed))
+        muon.step()
+        sgd.step()
+    torch.testing.assert_close(ours, theirs)
+
+
 # Checkpoints
 
 LONG = Config(epochs=4, batch_size=16, lr=0.02)
 
 
-def long_run(path=None, augment=jitter):
-    """Four epochs with all that draws at random, adam's memory and a best epoch; returns numbers and weights."""
+def long_run(path=None, augment=jitter, config=LONG):
+    """Epochs with all that draws at random, an optimizer's memory and a best epoch; returns numbers and weights."""
     model = network(dropout=0.5)
-    history = fit(model, *examples(60), LONG, validation=examples(20), augment=augment, keep="best", checkpoint=path)
+    history = fit(model, *examples(60), config, validation=examples(20), augment=augment, keep="best", checkpoint=path)
     return numbers(history), weights(model)
 
 
@@ -355,6 +406,18 @@ def interrupt_after(epochs):
         return jitter(x, generator)
 
     return augment
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
+def test_an_interrupted_run_goes_on_with_the_memory_of_its_optimizer(tmp_path, optimizer):
+    config, path = replace(LONG, optimizer=optimizer), tmp_path / "run.pt"
+    whole = long_run(config=config)
+    with pytest.raises(KeyboardInterrupt):
+        long_run(path, interrupt_after(1), config)
+    assert path.exists()
+    history, ended = long_run(path, config=config)
+    assert history == whole[0]
+    assert torch.equal(ended, whole[1])
 
 
 @pytest.mark.parametrize("epochs", [0, 1, 3])
