@@ -23,29 +23,38 @@ def code_cells(nb):
     return [cell for cell in nb.cells if cell.cell_type == "code" and cell.source.strip()]
 
 
-def imported_modules(source):
-    """Names of the cnnlib modules that a piece of Python imports, without the prefix.
-
-    `import cnnlib.ops`, `from cnnlib.ops import conv2d` and `from cnnlib import ops` all give {"ops"}.
-    Provided.
-    """
+def imported_files(source):
+    """The files of cnnlib that a piece of Python imports, as files_of tells. Provided."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found |= {path for alias in node.names for path in files_of(alias.name)}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        parts = [name.split(".") for name in names]
-        found |= {p[1] for p in parts if p[0] == "cnnlib" and len(p) > 1 and module_files(p[1])}
+            found |= {path for alias in node.names for path in files_of(node.module, alias.name)}
     return found
 
 
-def module_files(name):
-    """The Python files of cnnlib.NAME: one for a module, all for a package, none if there is no such name. Provided."""
-    module = PACKAGE / f"{name}.py"
-    return [module] if module.exists() else sorted((PACKAGE / name).glob("*.py"))
+def files_of(module, name=None):
+    """The Python files of cnnlib behind `import MODULE` or `from MODULE import NAME`, none if it is not ours.
+
+    One for a module, all for a package; for a name that a package only passes on, the file that it comes from.
+    Provided.
+    """
+    top, *parts = module.split(".")
+    place = PACKAGE.joinpath(*parts)
+    if top != "cnnlib":
+        return []
+    if parts and place.with_suffix(".py").exists():
+        return [place.with_suffix(".py")]
+    if name is None:
+        return sorted(place.glob("*.py")) if parts else []
+    if inner := files_of(f"{module}.{name}"):
+        return inner
+    init = place / "__init__.py"
+    for node in ast.walk(ast.parse(init.read_text(encoding="utf-8") if init.exists() else "")):
+        if isinstance(node, ast.ImportFrom) and name in {alias.name for alias in node.names}:
+            return files_of(node.module, name)
+    return files_of(module)
 
 
 def bare_code(source):
@@ -75,17 +84,15 @@ def dependencies(nb):
     Provided.
     """
     cells = code_cells(nb)
-    todo = set().union(*(imported_modules(plain_python(cell)) for cell in cells if not raises(cell)))
+    todo = set().union(*(imported_files(plain_python(cell)) for cell in cells if not raises(cell)))
     seen = set()
     while todo:
-        name = todo.pop()
-        seen.add(name)
-        for path in module_files(name):
-            todo |= imported_modules(path.read_text(encoding="utf-8")) - seen
-    modules = [path for name in sorted(seen) for path in module_files(name)]
+        path = todo.pop()
+        seen.add(path)
+        todo |= imported_files(path.read_text(encoding="utf-8")) - seen
     text = "\n".join(cell.source for cell in cells)
     records = [path for path in sorted((ROOT / "runs").glob("*.json")) if re.search(rf"[\"'/]{path.stem}\b", text)]
-    return modules + records
+    return sorted(seen) + records
 
 
 def raises(cell):
