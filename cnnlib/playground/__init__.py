@@ -1,5 +1,6 @@
 """Playgrounds: figures that one moves, alive in the book without Python and in JupyterLab with one's own arrays."""
 
+from cnnlib.playground.depth import DepthPlayground, depth_playground
 from cnnlib.playground.digit import DigitPlayground, digit_playground
 from cnnlib.playground.field import FieldPlayground, field_playground
 from cnnlib.playground.gradient import GradientPlayground, gradient_playground
@@ -7,11 +8,13 @@ from cnnlib.playground.kernel import KernelPlayground, kernel_playground
 from cnnlib.playground.pooling import PoolingPlayground, pooling_playground
 
 __all__ = [
+    "DepthPlayground",
     "DigitPlayground",
     "FieldPlayground",
     "GradientPlayground",
     "KernelPlayground",
     "PoolingPlayground",
+    "depth_playground",
     "digit_playground",
     "field_playground",
     "gradient_playground",
