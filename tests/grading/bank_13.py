@@ -283,7 +283,7 @@ WRONG = [
     ("13.5", "loss below its floor", words(D="sound"), "D: what is the least loss"),
     ("13.5", "best rate taken for a result", words(E="sound"), "E: who chose"),
     ("13.5", "half precision forgotten", words(F="impossible"), "F: half precision"),
-    ("13.5", "all sound", words(A="sound", B="sound", D="sound", E="sound"), "points"),
+    ("13.5", "all sound", words(A="sound", B="sound", D="sound", E="sound"), "value 1 of 6"),
 ]
 
 HALF = [
