@@ -1,5 +1,7 @@
 """The networks of the course, as torch.nn modules that return logits."""
 
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -186,3 +188,18 @@ def count_parameters(model):
     Provided.
     """
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+@contextmanager
+def evaluating(model):
+    """Evaluation mode within a `with` block; then each module is in the mode it was in before, after an error too.
+
+    Provided.
+    """
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield model
+    finally:
+        for module, training in modes.items():
+            module.training = training

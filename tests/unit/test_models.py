@@ -12,6 +12,7 @@ from cnnlib.models import (
     SimpleCNN,
     TwoConvCNN,
     count_parameters,
+    evaluating,
     plain_cifar,
     residual_cifar,
     resnet18,
@@ -247,3 +248,17 @@ def test_simple_cnn_has_as_many_outputs_as_classes():
 def test_simple_cnn_says_what_it_got_what_it_wants_and_what_to_try():
     with pytest.raises(ValueError, match=r"\(N, 1, 28, 28\).*unsqueeze\(1\)"):
         SimpleCNN()(torch.zeros(2, 28, 28))
+
+
+def fail_while_evaluating(model):
+    with evaluating(model):
+        assert not any(module.training for module in model.modules())
+        raise ZeroDivisionError
+
+
+def test_evaluating_puts_each_mode_back_as_it_was_after_an_error_too():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout()).train()
+    model[1].eval()
+    with pytest.raises(ZeroDivisionError):
+        fail_while_evaluating(model)
+    assert [module.training for module in model] == [True, False, True]
