@@ -3,11 +3,24 @@
 import csv
 import html
 import json
+import unicodedata
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+
+def shown(text):
+    """A text without what a terminal would obey: control characters, and bytes that are no text, as \\x1b. Provided."""
+
+    def safe(letter):
+        if "\udc80" <= letter <= "\udcff":  # a byte of a file's name that is not UTF-8
+            return f"\\x{ord(letter) - 0xDC00:02x}"
+        odd = unicodedata.category(letter) in ("Cc", "Cf", "Cs") and letter not in "\n\t"
+        return letter.encode("unicode_escape").decode() if odd else letter
+
+    return "".join(map(safe, text))
 
 
 def points(value):
@@ -104,5 +117,10 @@ def write_csv(results, path):
         rows.writerow(["notebook", "exercise", "score", "max_score", *ids, "error"])
         for result in results:
             got = {question.id: points(question.score) for question in result.questions}
-            line = [result.notebook, result.exercise, points(result.score), points(result.max_score)]
-            rows.writerow([*line, *(got.get(name, "") for name in ids), result.error])
+            line = [quoted(result.notebook), result.exercise, points(result.score), points(result.max_score)]
+            rows.writerow([*line, *(got.get(name, "") for name in ids), quoted(result.error)])
+
+
+def quoted(text):
+    """A text that no spreadsheet takes for a formula. Provided."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -256,12 +256,14 @@ def test_a_file_that_is_no_notebook_cannot_be_graded(tmp_path):
         assert "not a notebook" in result.error
 
 
-def test_a_doubled_grade_id_cannot_be_graded(tmp_path, submit, ready_02, source_02):
+def test_an_answer_cell_that_was_copied_or_split_is_read_as_one(tmp_path, submit, ready_02, source_02, points):
     nb = nbformat.read(submit(tmp_path / "02.ipynb"), 4)
-    copied = next(cell for cell in nb.cells if cell.id == "answer-02-2")
-    nb.cells.append(nbformat.from_dict(dict(copied) | {"id": "copy"}))
+    at = next(k for k, cell in enumerate(nb.cells) if cell.id == "answer-02-2")
+    first = nb.cells[at]
+    nb.cells.insert(at + 1, nbformat.from_dict(dict(first) | {"id": "half"}))
+    first.source = "tap = 1\n"
+    nb.cells.append(nbformat.from_dict(dict(nb.cells[at + 2]) | {"id": "a-given-cell-copied"}))
     nbformat.write(nb, tmp_path / "02.ipynb")
     result = grading.grade(tmp_path / "02.ipynb", cache=ready_02)
-    assert result.exit_code == 2
-    assert "twice" in result.error
-    assert "answer-02-2" in result.error
+    assert points(result) == FULL
+    assert any("there 2 times" in note for note in result.notes)
