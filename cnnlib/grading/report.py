@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cnnlib.grading import shut_in
+
 
 def shown(text):
     """A text without what a terminal would obey: control characters, and bytes that are no text, as \\x1b. Provided."""
@@ -67,7 +69,14 @@ def show(results, seed, console=None):
         for note in result.notes:
             console.print(Text(f"Note: {note}"))
         console.print()
-    console.print(Text(f"Drawn with --seed {seed}."), style="dim")
+    console.print(Text(f"Drawn with --seed {seed}. {walls()}"), style="dim")
+
+
+def walls():
+    """A sentence on what held the learners' code. Provided."""
+    if shut_in.available():
+        return "The code ran shut in by bubblewrap."
+    return "The code ran under limits, not shut in: that takes Linux with bubblewrap."
 
 
 def table(result):
@@ -99,7 +108,7 @@ def write_html(results, path):
             parts += [html_row(question) for question in result.questions]
             parts.append("</table>")
         parts += [f"<p>{html.escape(note)}</p>" for note in result.notes]
-    path.write_text("\n".join([*parts, "</html>\n"]), encoding="utf-8")
+    path.write_text("\n".join([*parts, f"<p>{walls()}</p></html>\n"]), encoding="utf-8")
 
 
 def html_row(question):

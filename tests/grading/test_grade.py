@@ -5,13 +5,18 @@ import contextlib
 import csv
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
 from cnnlib.__main__ import main
-from cnnlib.grading import command, sources
+from cnnlib.grading import command, report, sources
 from cnnlib.grading import grade as grading
+from cnnlib.grading.command import find
+from cnnlib.grading.grade import Result
 from cnnlib.grading.runner import Limits, run
 
 HALF = {
@@ -217,3 +222,44 @@ def test_the_hints_come_from_the_source():
         "Hint 2: the formula",
         "Hint 3: in pseudo-code",
     ]
+
+
+def test_a_name_that_is_not_utf8_is_shown_by_its_bytes_and_costs_nobody(tmp_path):
+    for name in (b"anna.ipynb", b"M\xfcller.ipynb"):
+        with open(os.path.join(os.fsencode(tmp_path), name), "w"):
+            pass
+    table, page = tmp_path / "class.csv", tmp_path / "class.html"
+    command = [sys.executable, "-m", "cnnlib", "grade", str(tmp_path), "--csv", str(table), "--html", str(page)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for text in (done.stdout, table.read_text(encoding="utf-8"), page.read_text(encoding="utf-8")):
+        assert "anna.ipynb" in text
+        assert r"M\xfcller.ipynb" in text.replace("\n", "")
+
+
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_graded(tmp_path, submit, capsys):
+    submit(tmp_path / "02.ipynb")
+    for wrong in (tmp_path / "nowhere" / "a.csv", tmp_path):
+        assert main(["grade", str(tmp_path), "--csv", str(wrong)]) == 2
+        told = capsys.readouterr().err
+        assert "cannot be written" in told
+        assert "Nothing was graded" in told
+
+
+def test_what_a_submission_says_cannot_command_a_terminal_or_a_spreadsheet(tmp_path):
+    assert report.shown("a\x1b[31m\u202eb\n") == r"a\x1b[31m\u202eb" + "\n"
+    result = Result("=cmd|' /C calc'!A0.ipynb", error="-1+1")
+    report.write_csv([result], tmp_path / "class.csv")
+    row = list(csv.reader((tmp_path / "class.csv").read_text(encoding="utf-8").splitlines()))[1]
+    assert row[0].startswith("'=")
+    assert row[-1].startswith("'-")
+
+
+def test_files_that_editors_and_archives_leave_beside_are_passed_over(tmp_path, submit):
+    for name in ("a/02.ipynb", "__MACOSX/a/02.ipynb", "a/._02.ipynb", "a/.ipynb_checkpoints/02.ipynb"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        submit(tmp_path / name)
+    assert find([tmp_path]) == [tmp_path / "a" / "02.ipynb"]
