@@ -4,6 +4,7 @@ What comes out is both read by the rules and run, so that nothing runs that was 
 """
 
 import ast
+import re
 import warnings
 from dataclasses import dataclass
 
@@ -11,8 +12,11 @@ from cnnlib.grading.allowed import is_module, refused, words
 
 DROPPED = words("autoreload config load_ext matplotlib pdb pinfo pinfo2 precision prun timeit who whos")
 UNWRAPPED = words("capture prun time timeit")  # %%time and its like: what stands below runs as it is
-LONGEST = 100_000  # characters of a cell
-TROUBLE = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError)
+LONGEST, LINES, MAGICS = 20_000, 1_000, 30  # of a cell: characters, lines, and lines that IPython would rewrite
+DEEPEST = 400  # of what stands in one another: a sum of 400 terms is as deep as that
+MAGIC = re.compile(r"(?:^|=)[ \t]*[%!?]|\?[ \t]*$", re.MULTILINE)
+MOST = 300  # of a notebook: the learner's own cells
+TROUBLE = (ValueError, OverflowError, RuntimeError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,16 @@ class Text:
 
 def as_run(text):
     """The `Text` of one cell. Provided."""
-    if len(text) > LONGEST:
-        return Text(wrong=f"is longer than {LONGEST:,} characters")
+    if len(text) > LONGEST or text.count("\n") >= LINES:
+        return Text(wrong=f"is longer than {LONGEST:,} characters or {LINES:,} lines")
+    if len(MAGIC.findall(text)) > MAGICS:
+        return Text(wrong=f"has more than {MAGICS} magics")
     try:
         code, wrong = without_magics(text)
-        return Text(wrong=wrong) if wrong else Text(code, compiled(code))
+        if wrong:
+            return Text(wrong=wrong)
+        tree = compiled(code)
+        return Text(code, tree) if depth(tree) <= DEEPEST else Text(wrong="is nested too deeply")
     except SyntaxError as error:
         line = f" in line {error.lineno}" if error.lineno else ""
         return Text(wrong=f"is not Python: {error.msg}{line}")
@@ -49,6 +58,14 @@ def compiled(code):
         tree = ast.parse(code)
         compile(code, "<cell>", "exec", dont_inherit=True)
     return tree
+
+
+def depth(tree):
+    """How deep the nodes of a tree lie in one another, counted without recursion. Provided."""
+    deepest, level = 0, [tree]
+    while level:
+        deepest, level = deepest + 1, [child for node in level for child in ast.iter_child_nodes(node)]
+    return deepest
 
 
 def without_magics(text):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 
+from cnnlib.grading.cells import MOST
 from cnnlib.grading.sources import CannotGrade, Cell, question_of, questions, runs, sources
 
 SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTION[ \t]*\n?", re.DOTALL | re.MULTILINE)
@@ -132,6 +133,8 @@ def remarks(source, cells):
     count = Counter(cell.id for cell in cells if question_of(cell.id)[0] == "answer" and cell.id in known)
     for name in [name for name, n in count.items() if n > 1]:
         notes.append(f"The cell {name} is there {count[name]} times (split or copied): read as one, in order.")
+    if sum(cell.id not in known and cell.cell_type == "code" for cell in cells) > MOST:
+        notes.append(f"There are more than {MOST} cells of your own: the rest was left out.")
     return notes
 
 
@@ -163,12 +166,16 @@ def joined(parts, stub):
 
 
 def own_cells(known, cells):
-    """The learner's own code cells by the known cell that they follow: {cell id: [(own-1, text), ...]}. Provided."""
+    """The learner's own code cells by the known cell that they follow: {cell id: [(own-1, text), ...]}.
+
+    Of more than MOST the rest is left out.
+    Provided.
+    """
     own, anchor, number = {}, "", 0
     for cell in cells:
         if cell.id in known:
             anchor = cell.id
-        elif cell.cell_type == "code" and cell.source.strip():
+        elif cell.cell_type == "code" and cell.source.strip() and number < MOST:
             number += 1
             own.setdefault(anchor, []).append((f"own-{number}", cell.source))
     return own

@@ -9,6 +9,7 @@ import builtins
 import difflib
 import string
 import symtable
+import sys
 
 from cnnlib.grading.allowed import (
     ATTRIBUTES,
@@ -44,6 +45,7 @@ INSTEAD = {  # what to try in place of a name that is often wanted
     "format": "an f-string",
     "format_map": "an f-string",
 }
+FRAMES = 12_000  # for the deepest tree that cells.as_run lets through
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 NAMED = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.ExceptHandler | ast.MatchAs | ast.MatchStar
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -384,6 +386,7 @@ def check_rules(merged, asked, inputs, texts=None):
     Provided.
     """
     texts = {cell: as_run(text) for cell, text in merged if is_learners(cell)} if texts is None else texts
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), FRAMES))
     trees = [ast.parse(text) for cell, text in merged if not is_learners(cell)]
     trees += [text.tree for text in texts.values() if text.tree]
     scope, attributes = scope_of(trees), defined(trees)

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from cnnlib.grading.cells import LONGEST, as_run, as_run_all
+from cnnlib.grading.cells import LINES, LONGEST, MAGICS, as_run, as_run_all
 
 
 def same(text, want):
@@ -53,8 +53,12 @@ def test_a_cell_is_read_as_ipython_runs_it_with_its_harmless_magics_taken_off(ty
         ("return 1", "is not Python: 'return' outside function"),
         ("def f(x:", "is not Python"),
         ("x = 1\0", "null byte"),
-        ("x = " + 50_000 * "(", "Python"),
+        ("x = " + 10_000 * "(", "Python"),
         (" " * (LONGEST + 1), "longer than"),
+        ("x\n" * LINES, "longer than"),
+        ("%time x\n" * (MAGICS + 1), "more than 30 magics"),
+        ("x = %time y\n" * (MAGICS + 1), "more than 30 magics"),
+        ("x = " + 500 * "lambda: " + "1", "nested too deeply"),
     ],
 )
 def test_what_cannot_be_read_does_not_run_and_is_told_why(typed, told):
@@ -64,7 +68,7 @@ def test_what_cannot_be_read_does_not_run_and_is_told_why(typed, told):
     assert text.tree is None
 
 
-@pytest.mark.parametrize("typed", ["0x" + 5000 * "f", " + ".join(400 * ["1"]), "1 " * 30_000, " " * 90_000 + "1"])
+@pytest.mark.parametrize("typed", ["0x" + 5000 * "f", " + ".join(400 * ["1"]), "1 " * 9_000, " " * 19_000 + "1"])
 def test_a_long_cell_is_read_or_refused_and_nothing_else(typed):
     as_run("x = " + typed)
 

@@ -190,3 +190,11 @@ def test_the_answer_to_one_question_may_use_what_another_forbids():
 )
 def test_a_refused_name_is_met_with_the_name_of_one_that_is_allowed(answer, instead):
     assert instead in ruled(answer)[0]["99.1"]
+
+
+DEEP = [360 * "lambda: " + "x", " + ".join(380 * ["x"]), "(" * 90 + "x" + ")" * 90, "x" + 190 * "[0]"]
+
+
+@pytest.mark.parametrize("deep", DEEP)
+def test_what_is_nested_deeply_is_read_all_the_same(deep):
+    assert ruled(f"def f(x):\n    return {deep}") == ({}, {})
