@@ -10,7 +10,7 @@ from functools import partial
 
 import torch
 
-from cnnlib import data, machine, models, train
+from cnnlib import augment, data, machine, models, train
 from cnnlib.data import load, to_float
 from cnnlib.train import Config
 
@@ -29,7 +29,7 @@ RECIPES = {
         "model": models.TwoConvCNN,  # a class or a function that makes the network
         "arguments": {},  # its arguments
         **MNIST,  # trained on all images of the train split, as (pixel / 255 - mean) / std
-        "augment": {},  # functions of cnnlib.data with their arguments, in this order
+        "augment": {},  # functions of cnnlib.augment with their arguments, in this order
         "config": Config(epochs=3, batch_size=64, optimizer="adam", lr=3e-3),
         "seeds": (0, 1, 2, 3, 4),
         "watch": False,  # measure the test images after each epoch too, for a curve; nothing is chosen by it
@@ -116,12 +116,12 @@ def augmentation(name):
     """
     chain = [partial(change(function), **options) for function, options in find(name)["augment"].items()]
 
-    def augment(x, generator):
+    def changed(x, generator):
         for change in chain:
             x = change(x, generator=generator)
         return x
 
-    return augment if chain else None
+    return changed if chain else None
 
 
 def change(function):
@@ -129,7 +129,7 @@ def change(function):
 
     Provided.
     """
-    return getattr(data, function)
+    return getattr(augment, function)
 
 
 def run(name, *, device="cpu", log=print, progress=False):
