@@ -16,7 +16,7 @@ ifeq ($(OMP_WAIT_POLICY)$(GOMP_SPINCOUNT)$(KMP_BLOCKTIME)$(KMP_LIBRARY),)
 test lab execute: export OMP_WAIT_POLICY := PASSIVE
 endif
 
-.PHONY: book test lab execute exercises lint bench serve clean
+.PHONY: book test lab execute exercises bibliography lint bench serve clean
 
 book: $(VENV)/book.stamp
 	rm -rf _build
@@ -34,6 +34,9 @@ execute: $(VENV)/all.stamp
 
 exercises: $(VENV)/all.stamp
 	$(PY) -m cnnlib exercises
+
+bibliography: $(VENV)/book.stamp
+	$(PY) _ext/bibliography.py
 
 lint: $(VENV)/all.stamp
 	$(BIN)/ruff check .
