@@ -12,6 +12,7 @@ from cnnlib.notebooks import code_cells, complaints, digest, plain_python, raise
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted((ROOT / "chapters").glob("[0-9][0-9]_*.ipynb"))
+EXERCISES = sorted((ROOT / "exercises").rglob("[0-9]*.ipynb"))
 TAGS = {
     "hide-input",
     "remove-cell",
@@ -22,9 +23,12 @@ TAGS = {
     "compare",
     "solution",
 }
+WIDTH = 72  # characters of a line that a page shows at once; ruff.toml in chapters/ and exercises/ says so too
 TAUGHT = ["ops", "check", "data", "augment", "models", "train", "ledger", "explain"]
 
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+exercises = pytest.mark.parametrize("path", EXERCISES, ids=lambda p: f"{p.parent.name}-{p.stem}")
+notebooks = pytest.mark.parametrize("path", [*CHAPTERS, *EXERCISES], ids=lambda p: f"{p.parent.name}-{p.stem}")
 
 
 def read(path):
@@ -221,10 +225,15 @@ def test_a_chapter_imports_only_what_was_built_before(path):
             assert built[0] < number(path), f"{cell.id}: {module}.{name} is built in chapter {built[0]:02d}"
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "exercises").rglob("[0-9]*.ipynb")), ids=lambda p: f"{p.parent.name}-{p.stem}"
-)
+@exercises
 def test_an_exercise_is_stored_without_outputs(path):
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         assert not cell.get("outputs")
         assert cell.get("execution_count") is None
+
+
+@notebooks
+def test_no_line_of_code_is_cut_off_in_the_page(path):
+    cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
+    wide = [(cell.id, line) for cell in cells for line in cell.source.splitlines() if len(line) > WIDTH]
+    assert wide == []
