@@ -1,8 +1,11 @@
 """The command line of the course: python -m cnnlib --help."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
+
+from cnnlib.threads import wait_asleep
 
 
 def data(args):
@@ -152,6 +155,7 @@ def parser():
 
 def main(argv=None):
     """Run one command; returns its exit code."""
+    wait_asleep(os.environ)  # before a command imports torch
     args = parser().parse_args(argv)
     return args.function(args)
 
