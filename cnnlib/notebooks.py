@@ -154,11 +154,20 @@ def complaints(nb):
     return found
 
 
+def cell_limit(nb):
+    """The seconds that one cell of a notebook may take before it counts as hung: far more than on any busy machine.
+
+    Twenty times what the whole notebook took when it was stored, and ten minutes at least.
+    Provided.
+    """
+    return max(600, 20 * nb.metadata.get("cnnlib", {}).get("seconds", 0))
+
+
 def execute(path):
     """Run a notebook in a fresh kernel, on the real data, and store its outputs and digest in the file.
 
-    Returns the seconds it took. A cell that fails, a warning, a stand-in or a path of this machine raises an error, and
-    the file is left as it was.
+    Returns the seconds it took. A cell that fails or takes longer than `cell_limit`, a warning, a stand-in or a path of
+    this machine raises an error, and the file is left as it was.
     Provided.
     """
     from nbclient import NotebookClient
@@ -168,7 +177,10 @@ def execute(path):
     start = time.perf_counter()
     NotebookClient(
         nb,
-        timeout=600,
+        timeout=cell_limit(nb),
+        startup_timeout=300,
+        iopub_timeout=60,
+        raise_on_iopub_timeout=True,
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
