@@ -6,6 +6,16 @@ PY := $(BIN)/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 CHAPTERS := $(wildcard chapters/[0-9]*.ipynb)
 
+# On Linux the plain torch wheel is the large one for CUDA; without an NVIDIA GPU, PyTorch's own index has a small one.
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+NVIDIA = $(filter GPU,$(shell nvidia-smi -L 2> /dev/null))
+CPU_BUILD = $(if $(NVIDIA),,$(filter Linux,$(shell uname -s)))
+
+# Threads that wait for each other sleep: cnnlib/threads.py says why. Settings of your own win.
+ifeq ($(OMP_WAIT_POLICY)$(GOMP_SPINCOUNT)$(KMP_BLOCKTIME)$(KMP_LIBRARY),)
+test lab execute: export OMP_WAIT_POLICY := PASSIVE
+endif
+
 .PHONY: book test lab execute exercises lint bench serve clean
 
 book: $(VENV)/book.stamp
@@ -48,6 +58,8 @@ $(VENV)/book.stamp: requirements-book.txt $(VENV)/bin-ready
 	touch $@
 
 $(VENV)/all.stamp: requirements.txt requirements-book.txt pyproject.toml $(VENV)/book.stamp
+	$(if $(CPU_BUILD),$(PIP) --no-deps --retries 0 --timeout 5 --index-url $(CPU_INDEX) \
+	  $$(grep '^torch' requirements.txt) 2> /dev/null || echo "No CPU build to be had: the plain torch comes instead.")
 	$(PIP) -r requirements.txt
 	$(PIP) --no-deps --editable .
 	touch $@
