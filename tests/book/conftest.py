@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = Path(__file__).parent / "sample"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PATIENCE = 120  # seconds for anything that a browser or a server does at once on an idle machine
 BUILD = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "-W", "-n", "--keep-going"]
 
 SCROLLERS_HAVE_STOPS = """() => [...document.querySelectorAll("pre, div.math, .pst-scrollable-table-container")].every(
@@ -127,7 +128,7 @@ def chromium():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGS, timeout=1000 * PATIENCE)
         yield browser
         browser.close()
 
@@ -140,6 +141,7 @@ class Watched:
             **{"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce", **context}
         )
         self.page = self.context.new_page()
+        self.page.set_default_timeout(1000 * PATIENCE)
         self.problems, self.sizes = [], {}
         self.page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
@@ -231,9 +233,7 @@ def new_page(watch, serve, site):
     """Opens a page of the test module's own `site`; at the end nothing may have gone wrong on it."""
 
     def open_page(name="one.html", *, width=1440, base=None, **context):
-        page = watch(viewport={"width": width, "height": 900}, **context).open(base or serve(site), name)
-        page.set_default_timeout(10000)
-        return page
+        return watch(viewport={"width": width, "height": 900}, **context).open(base or serve(site), name)
 
     return open_page
 
@@ -271,7 +271,7 @@ def lab(tmp_path_factory):
             stderr=log,
         )
     base = f"http://127.0.0.1:{port}"
-    for _ in range(300):
+    for _ in range(5 * PATIENCE):
         try:
             urllib.request.urlopen(f"{base}/api", timeout=5).close()
             break
@@ -309,7 +309,7 @@ class Notebook:
 
     def wait_for_print(self, index, want_text):
         """Runs a cell until it prints this: widgets send what they have to say when the kernel is free."""
-        for _ in range(20):
+        for _ in range(100):
             text = self.run_cell(index).locator(".jp-OutputArea-output pre").inner_text()
             if text.strip() == want_text:
                 return
@@ -322,7 +322,7 @@ def notebook(chromium, lab):
     """Opens a notebook with these cells in JupyterLab; no errors, and nothing asked from another host."""
     base, folder = lab
     page = chromium.new_page(viewport={"width": 1440, "height": 1100}, reduced_motion="reduce")
-    page.set_default_timeout(60000)
+    page.set_default_timeout(1000 * PATIENCE)
     complaints = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" or "[anywidget]" in m.text else None)

@@ -46,7 +46,7 @@ def pick(found, name, value):
 
 
 def wait_for_step(found, step):
-    found.get_by_text(f"step {step} of 300", exact=True).wait_for(timeout=30000)
+    found.get_by_text(f"step {step} of 300", exact=True).wait_for()
     found.get_by_role("button", name="Pause").wait_for(state="detached")
 
 
