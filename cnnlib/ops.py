@@ -116,7 +116,7 @@ def _convolve(x, w, size, stride, padding, dilation, groups):
     """One matrix product for each row of the kernels, and for each block of images that stays in the cache."""
     (N, C), (F, _, K, L), (H, W) = x.shape[:2], w.shape, size
     w = w.reshape(groups, F // groups, C // groups, K, L).transpose(3, 0, 1, 4, 2)  # (K, G, F/G, L, C/G)
-    w = w.reshape(K, groups, F // groups, L * C // groups)
+    w = np.ascontiguousarray(w.reshape(K, groups, F // groups, L * C // groups))  # turned kernels run backward
     y = np.empty((N, groups, F // groups, H * W), np.result_type(x, w))
     for n, h, columns in _columns(_pad(x, padding), size, (K, L), stride, dilation, groups):
         out = y[n, ..., h.start * W : h.stop * W]
@@ -219,11 +219,14 @@ def max_pool2d(x, kernel_size, *, stride=None, padding=0, dilation=1):
     """
     _check_images(x, "fiu")
     size, meetings = _pool(x, kernel_size, stride, padding, dilation)
+    return _maxima(x, size, meetings)
+
+
+def _maxima(x, size, meetings):
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     y = np.full((*x.shape[:2], *size), lowest, x.dtype)
     for _, windows, pixels in meetings:
-        out = y[:, :, *windows]
-        np.maximum(out, x[:, :, *pixels], out=out)
+        np.maximum(y[:, :, *windows], x[:, :, *pixels], out=y[:, :, *windows])
     return y
 
 
@@ -464,23 +467,30 @@ def max_pool2d_backward(dy, x, kernel_size, *, stride=None, padding=0, dilation=
     _check_arrays(dy=dy)
     _check_dy(dy, (*x.shape[:2], *size))
     _check_sums(len(meetings), dy)
-    winner = _winners(x, size, meetings)
     dx = np.zeros(x.shape, _wide(dy).dtype)
-    for place, (_, windows, pixels) in enumerate(meetings):
-        dx[:, :, *pixels] += np.where(winner[:, :, *windows] == place, dy[:, :, *windows], 0)
+    winner, seen = _winners(x, size, meetings)
+    np.add.at(dx.reshape(-1), winner[seen], dy[seen])
     return dx.astype(_sum_type(dy), copy=False)
 
 
 def _winners(x, size, meetings):
-    """The place in the kernel of each window's largest pixel: the first of equal ones, the last nan, -1 for none."""
-    best = np.empty((*x.shape[:2], *size), x.dtype)
-    winner = np.full(best.shape, -1)
-    for place, (_, windows, pixels) in enumerate(meetings):
-        new, old, at = x[:, :, *pixels], best[:, :, *windows], winner[:, :, *windows]
-        wins = (new > old) | (new != new) | (at < 0)
-        np.copyto(old, new, where=wins)
-        np.copyto(at, place, where=wins)
-    return winner
+    """Where each window's largest pixel stands in x.ravel(), and whether it sees any pixel, both (N, C, H', W').
+
+    Of equal ones the first, of several nan the last, as in torch.
+    """
+    y = _maxima(x, size, meetings)
+    place = np.zeros(y.shape, np.min_scalar_type(len(meetings)))  # in the kernel, counted from its end; 0: none yet
+    for k, (_, windows, pixels) in enumerate(reversed(meetings), start=1):
+        hit = x[:, :, *pixels] == y[:, :, *windows]
+        np.maximum(place[:, :, *windows], hit * place.dtype.type(k), out=place[:, :, *windows])
+    if np.isnan(y).any():
+        for k, (_, windows, pixels) in zip(range(len(meetings), 0, -1), meetings, strict=True):
+            place[:, :, *windows][np.isnan(x[:, :, *pixels])] = k
+    (N, C, H, W), (_, _, (i, j)) = x.shape, meetings[0]
+    images = np.arange(0, N * C * H * W, H * W).reshape(N, C, 1, 1)
+    corners = i.step * W * np.arange(size[0])[:, None] + j.step * np.arange(size[1])  # (H', W')
+    shifts = [(i.start - h.start * i.step) * W + j.start - w.start * j.step for _, (h, w), (i, j) in meetings]
+    return images + corners + np.take([0, *reversed(shifts)], place), place > 0
 
 
 def avg_pool2d_backward(dy, x, kernel_size, *, stride=None, padding=0):
