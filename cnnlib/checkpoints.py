@@ -42,14 +42,13 @@ def identity(model, x, y, config, seed, keep, held_out, augmented):
     held_out: (x, y) or None    augmented: what augmentation makes of the first images, or None
     Provided.
     """
-    plain = {key: value.item() if hasattr(value, "item") else value for key, value in asdict(config).items()}
     asleep = [name for name, module in model.named_modules() if not module.training]
     asleep = [] if len(asleep) == len(list(model.modules())) else asleep
     weights = [f"{name} {tuple(p.shape)} {p.dtype}" for name, p in model.state_dict().items()]
     listed = hashlib.sha256(" ".join(weights).encode()).hexdigest()[:16]
     return {
-        "config": plain,
-        "seed": int(seed),
+        "config": asdict(config),
+        "seed": seed,
         "examples": len(y),
         "network": str(model),
         "list of weights": f"{len(weights)} of {sorted({str(p.dtype) for p in model.parameters()})}, {listed}",
@@ -98,10 +97,10 @@ def read_checkpoint(path, run, epochs):
             f"the checkpoint {path} is damaged ({problem}). Move it away to train from the start."
         ) from error
     for key, value in run.items():
-        if saved.get(key, "not told") != value:
+        if (other := saved.get(key, "not told")) != value:
             hint = " An augmentation must draw from its generator alone." if "augmented" in key else ""
             raise ValueError(
-                f"the checkpoint {path} belongs to another run: its {key} is {shorten(str(saved.get(key)), 200)}, "
+                f"the checkpoint {path} belongs to another run: its {key} is {shorten(str(other), 200)}, "
                 f"this one's is {shorten(str(value), 200)}.{hint} Give this run another file, or move that one away."
             )
     if done > epochs:

@@ -2,6 +2,7 @@
 
 import math
 import operator
+from dataclasses import replace
 from numbers import Real
 
 import numpy as np
@@ -52,13 +53,13 @@ def check_whole(name, value, *, least=-(2**63), most=2**63 - 1):
 
 
 def check_number(name, value, *, below=math.inf, most=math.inf):
-    """Raise ValueError unless a value is a number, finite, at least 0, less than below, and at most most.
+    """Raise ValueError unless a value is a number, at least 0, less than below, and at most most.
 
     Provided.
     """
     if not isinstance(value, Real) or not (0 <= value < below and value <= most):
-        end = f"from 0 to {most}" if most < math.inf else "0 or more, and finite" if below == math.inf else None
-        raise ValueError(f"{name} is {value!r}: it must be a number {end or f'from 0 to less than {below}'}.")
+        end = f"less than {below:g}" if below < math.inf else f"{most:g}"
+        raise ValueError(f"{name} is {value!r}: it must be a number from 0 to {end}.")
 
 
 def check_config(config):
@@ -70,8 +71,8 @@ def check_config(config):
         check_choice(name, getattr(config, name))
     for name in ("epochs", "batch_size"):
         check_whole(name, getattr(config, name), least=1)
-    for name in ("lr", "weight_decay"):
-        check_number(name, getattr(config, name))
+    check_number("lr", config.lr, below=1e30)  # more cannot be computed with in float32
+    check_number("weight_decay", config.weight_decay, below=1000)
     check_number("momentum", config.momentum, below=1)
     check_number("warmup", config.warmup, most=1)
     check_number("label_smoothing", config.label_smoothing, most=1)
@@ -82,8 +83,10 @@ def check_config(config):
 
 
 def check_run(model, config, keep, validation, seed, steps, augment):
-    """Raise ValueError, with what is possible, if an argument of fit cannot be; images and labels are looked at later.
+    """Look at the arguments of fit, but for images and labels.
 
+    Returns the settings, with NumPy's numbers turned into Python's own.
+    Raises ValueError, with what is possible, if one cannot be.
     Provided.
     """
     if not hasattr(config, "batch_size"):
@@ -98,6 +101,8 @@ def check_run(model, config, keep, validation, seed, steps, augment):
     if augment is not None and not callable(augment):
         raise ValueError(f"augment is a {type(augment).__name__}: a function of images and a generator is wanted.")
     check_network(model)
+    own = {name: value.item() for name, value in vars(config).items() if isinstance(value, np.generic)}
+    return replace(config, **own)
 
 
 def check_network(model):

@@ -87,7 +87,7 @@ def fit(
     the checkpoint is damaged.
     Built in chapter 07. Extended in chapter 08. Extended in chapter 14.
     """
-    check_run(model, config, keep, validation, seed, steps, augment)
+    config, seed = check_run(model, config, keep, validation, seed, steps, augment), int(seed)
     device = check_device(device)
     x, y = check_examples(model, x, y)
     held_out = None if validation is None else check_held_out(model, validation)

@@ -24,7 +24,19 @@ TAGS = {
     "solution",
 }
 WIDTH = 72  # characters of a line that a page shows at once; ruff.toml in chapters/ and exercises/ says so too
-TAUGHT = ["ops", "check", "data", "augment", "models", "train", "ledger", "explain"]
+TAUGHT = [
+    "ops",
+    "check",
+    "data",
+    "augment",
+    "models",
+    "train",
+    "checks",
+    "checkpoints",
+    "machine",
+    "ledger",
+    "explain",
+]
 
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
 exercises = pytest.mark.parametrize("path", EXERCISES, ids=lambda p: f"{p.parent.name}-{p.stem}")
