@@ -54,6 +54,20 @@ def test_make_lab_opens_on_a_page_with_links_to_the_chapters_and_asks_nothing(co
     assert page.url.endswith("/lab/tree/chapters/02_slide_a_kernel.ipynb")
 
 
+def test_a_link_to_a_place_in_another_file_opens_that_file(course, page):
+    base, folder = course
+    cell = {"cell_type": "markdown", "id": "links", "metadata": {}}
+    cell["source"] = (
+        "[a source](bibliography.md#zhang-2023), [the ramp](02_slide_a_kernel.ipynb#two-dimensions-by-hand)"
+    )
+    nb = json.loads((folder / "chapters" / "02_slide_a_kernel.ipynb").read_text(encoding="utf-8"))
+    (folder / "chapters" / "links.ipynb").write_text(json.dumps(nb | {"cells": [cell]}), encoding="utf-8")
+    for name, file in (("a source", "bibliography.md"), ("the ramp", "02_slide_a_kernel.ipynb")):
+        page.goto(f"{base}/lab/tree/chapters/links.ipynb?reset")
+        page.locator(".jp-Notebook").get_by_role("link", name=name).click()
+        page.wait_for_url(f"**/lab/tree/chapters/{file}*")
+
+
 def test_the_makefile_starts_jupyterlab_as_these_tests_do():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert "--LabApp.app_settings_dir=lab --LabApp.default_url=/lab/tree/start.md" in text
