@@ -16,7 +16,7 @@ ifeq ($(OMP_WAIT_POLICY)$(GOMP_SPINCOUNT)$(KMP_BLOCKTIME)$(KMP_LIBRARY),)
 test lab execute: export OMP_WAIT_POLICY := PASSIVE
 endif
 
-.PHONY: book test lab execute exercises bibliography lint bench serve clean
+.PHONY: book test lab execute exercises pages lint bench serve clean
 
 book: $(VENV)/book.stamp
 	rm -rf _build
@@ -27,7 +27,7 @@ test: $(VENV)/all.stamp book lint
 	$(PY) -m pytest
 
 lab: $(VENV)/all.stamp
-	$(BIN)/jupyter lab --notebook-dir=.
+	$(BIN)/jupyter lab --notebook-dir=. --LabApp.app_settings_dir=lab --LabApp.default_url=/lab/tree/start.md
 
 execute: $(VENV)/all.stamp
 	$(PY) -m cnnlib execute $(or $(NB),$(CHAPTERS))
@@ -35,8 +35,9 @@ execute: $(VENV)/all.stamp
 exercises: $(VENV)/all.stamp
 	$(PY) -m cnnlib exercises
 
-bibliography: $(VENV)/book.stamp
+pages: $(VENV)/book.stamp
 	$(PY) _ext/bibliography.py
+	$(PY) _ext/overview.py
 
 lint: $(VENV)/all.stamp
 	$(BIN)/ruff check .
