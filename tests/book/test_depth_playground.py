@@ -275,6 +275,29 @@ def test_the_words_and_the_page_tell_the_losses(new_page):
     assert [float(number) for number in re.findall(r"0\.\d+", facts)] == told
 
 
+def test_the_axis_holds_the_largest_loss(new_page):
+    code = """async text => {
+        const { axisEnd } = await import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+        return [[0.3], [1], [1.53], [2, 0.1], [6.9], [7.1], [123, Infinity, NaN], []].map(values => axisEnd(values));
+    }"""
+    assert new_page("index.html").evaluate(code, module("depth")) == [1, 1, 2, 2, 7, 10, 150, 1]
+
+
+def test_at_50_layers_no_curve_is_cut_off(new_page):
+    found = element(new_page("one.html#depth.depth=50"))
+    found.get_by_role("button", name="Step").click()
+    losses = found.evaluate("e => e.model.get('losses')")  # of plain and residual, each in training and held out
+    assert max(np.max(one) for one in losses) > 1.4
+    chart = found.locator("svg.curves")
+    ticks = chart.locator("text").all_inner_texts()
+    top = max(float(tick) for tick in ticks if re.fullmatch(r"[\d.]+", tick) and tick != "300")
+    low, high = (chart.locator("line").nth(k).evaluate("one => Number(one.getAttribute('y1'))") for k in (0, -1))
+    for (training, _), kind in zip(losses, ("plain", "residual"), strict=True):
+        start = re.match(r"M\S+ (\S+?)L", chart.locator(f"path.{kind}:not(.held)").get_attribute("d"))[1]
+        assert float(start) == pytest.approx(low + training[0] / top * (high - low), abs=0.1)
+        assert min(low, high) <= float(start) <= max(low, high)
+
+
 def test_the_map_shows_the_spirals_once_they_are_learned(new_page):
     page = new_page("one.html#one.depth=8")
     found = element(page)
