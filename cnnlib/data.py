@@ -409,7 +409,7 @@ def _download_in_turn(name):
     if path.is_dir():
         raise RuntimeError(f"{_shown(path)} is a folder: remove it, the data should lie there.")
     if not _online(name):
-        raise RuntimeError("none of its hosts can be found: is this machine online?")
+        raise RuntimeError(f"none of its hosts can be found: is this machine online? {PROXY}")
     with _locked(name, path.with_suffix(".lock")):
         if not all(isinstance(_verified(path, name, split), int) for split in SPLITS):
             _store(name, path)
@@ -638,6 +638,14 @@ def _trusted():
     return context
 
 
+FORBIDDEN = (
+    "This network may want a login, or may forbid the host: open a web page in a browser, log in if asked, and try "
+    "again; or ask those who run the network."
+)
+PROXY = "If this network has a proxy, set HTTPS_PROXY to http://HOST:PORT."
+PROXY_SET = "Check HTTPS_PROXY: http://HOST:PORT, or http://NAME:PASSWORD@HOST:PORT if the proxy asks who you are."
+
+
 def _explain(error, url):
     """What went wrong at a host, in words, and what to try, which may be nothing."""
     reason = error.reason if isinstance(error, URLError) and isinstance(error.reason, Exception) else error
@@ -645,16 +653,12 @@ def _explain(error, url):
     if isinstance(reason, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({reason.verify_message})", _certificate_advice(reason.verify_message)
     if isinstance(reason, OtherContent | ssl.SSLError) or getattr(reason, "code", 0) in (403, 407, 451, 511):
-        return text, (
-            "This network may want a login, or may forbid the host: open a web page in a browser, log in if asked, and "
-            "try again; or ask those who run the network."
-        )
-    proxy = _proxy(url)
-    if proxy and isinstance(reason, OSError | HTTPException) and not isinstance(reason, HTTPError):
-        return f"{text}, by way of the proxy {proxy}", (
-            "Check HTTPS_PROXY: http://HOST:PORT, or http://NAME:PASSWORD@HOST:PORT if the proxy wants them."
-        )
-    return text, ""
+        return text, FORBIDDEN
+    if isinstance(reason, OSError | HTTPException) and not isinstance(reason, HTTPError) and (proxy := _proxy(url)):
+        return f"{text}, by way of the proxy {proxy}", PROXY_SET
+    if isinstance(reason, ConnectionResetError):  # many a filter does so
+        return text, FORBIDDEN
+    return text, PROXY if isinstance(reason, TimeoutError | ConnectionError | socket.gaierror) else ""
 
 
 def _certificate_advice(message):

@@ -32,6 +32,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Location", f"{host.url}/login")
             self.end_headers()
             return
+        if behavior == "cut":
+            return
         content = {"page": LOGIN, "portal": LOGIN, "empty": b"", "words": b"Blocked by policy 7"}.get(behavior, content)
         half = len(content) // 2
         self.send_response(200)

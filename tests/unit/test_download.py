@@ -60,6 +60,11 @@ def test_fetching_needs_neither_torch_nor_torchvision(tiny, host):
     assert process.returncode == 0
 
 
+def test_what_only_a_download_needs_is_not_loaded_before():
+    code = "import sys, cnnlib.data; sys.exit(bool({'pooch', 'requests', 'certifi', 'filelock'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_pooch_says_nothing_and_its_logger_is_left_as_it_was(tiny, host, capfd):
     logger, said = pooch.get_logger(), capfd.readouterr()
     data.download("mnist")
@@ -121,7 +126,7 @@ def nameless(monkeypatch, tiny):
 
 def test_a_machine_without_a_network_says_so(monkeypatch, nameless):
     monkeypatch.setattr(data, "getproxies", lambda: {"no": "localhost"})
-    with pytest.raises(RuntimeError, match="none of its hosts can be found: is this machine online"):
+    with pytest.raises(RuntimeError, match=r"none of its hosts can be found: is this machine online.*set HTTPS_PROXY"):
         data.download("mnist")
 
 
@@ -168,7 +173,8 @@ def test_if_every_origin_is_bad_nothing_is_kept_and_load_gives_the_stand_in(
         (0, "missing", "Not Found"),
         (1, "missing", "Not Found"),
         (0, "hanging", "timed out"),
-        (1, "hanging", "timed out"),
+        (1, "hanging", r"timed out.*If this network has a proxy, set HTTPS_PROXY"),
+        (0, "cut", r"without response.*may forbid the host"),
         (0, "page", r"a web page of 127\.0\.0\.1 came in place of the file.*open a web page in a browser, log in"),
         (1, "portal", r"a web page of 127\.0\.0\.1 came in place of the file.*open a web page in a browser, log in"),
         (0, "empty", r"its answer is empty.*open a web page in a browser, log in"),
@@ -189,7 +195,7 @@ def test_a_refused_connection_is_named(monkeypatch, tiny):
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
         monkeypatch.setattr(data, "ORIGINS", {"mnist": ((data._mnist_files, url),)})
-        with pytest.raises(RuntimeError, match=r"no host gave it .*refused"):
+        with pytest.raises(RuntimeError, match=r"no host gave it .*refused.*If this network has a proxy"):
             data.download("mnist")
 
 
