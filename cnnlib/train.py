@@ -28,9 +28,9 @@ class Config:
 
     epochs: int = 3  # passes over the training images
     batch_size: int = 128  # images a step; the last batch of an epoch may be shorter
-    optimizer: str = "adam"  # "adam", "sgd" or "muon"
+    optimizer: str = "adam"  # "adam", "sgd", "rmsprop" or "muon"
     lr: float = 1e-3  # peak of the learning rate
-    momentum: float = 0.9  # for sgd and muon; adam's first beta has the same value and meaning
+    momentum: float = 0.9  # for sgd and muon; adam's first beta and rmsprop's alpha take its value
     weight_decay: float = 0.0  # shrinks every weight by lr * weight_decay a step; with muon see Muon
     schedule: str = "triangle"  # "triangle", "cosine", "step" or "constant": see learning_rate
     warmup: float = 0.2  # share of all steps that the way up to the peak takes
@@ -246,9 +246,13 @@ def make_optimizer(model, config):
         return torch.optim.SGD(
             model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, nesterov=True
         )
+    if config.optimizer == "rmsprop":  # 0.9 is Keras's rho; torch's own alpha is 0.99
+        return torch.optim.RMSprop(
+            model.parameters(), lr=config.lr, alpha=config.momentum, weight_decay=config.weight_decay
+        )
     if config.optimizer == "muon":
         return Muon(model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
-    raise ValueError(f'optimizer is "{config.optimizer}": it must be "adam", "sgd" or "muon".')
+    raise ValueError(f'optimizer is "{config.optimizer}": it must be "adam", "sgd", "rmsprop" or "muon".')
 
 
 class Muon(torch.optim.Optimizer):
