@@ -52,7 +52,7 @@ def _stops(size, span, stride, padding, layer):
 class Row(NamedTuple):
     """One line of a ledger: a layer at work, once.
 
-    Built in chapter 09.
+    Provided.
     """
 
     name: str  # its path in the network, as named_modules gives it
@@ -68,7 +68,7 @@ class Ledger:
 
     Iterable, with a length and indices: each entry is a Row.
     parameters: all of the network's, each once, used or not    macs, memory: sums over the rows
-    Built in chapter 09.
+    Provided.
     """
 
     def __init__(self, rows, parameters):
