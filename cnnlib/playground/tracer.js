@@ -98,7 +98,7 @@ function trace(layers, shape) {
 const warningOf = (n, shape) => `Layer ${n + 1}, ${KINDS.linear.torch}, gets ${spoken(shape)}. It runs, but it works on each row of ${shape[2]} numbers by itself: ` +
   "a Flatten before it is probably missing.";
 
-/** Whether a layer runs on a shape, as PyTorch decides it. */
+/** Whether a layer runs on a shape, as PyTorch decides it; but global pooling, which runs on vectors too, needs maps. */
 function fits(layer, shape) {
   const { kind, in_channels, out_channels, groups, in_features, kernel_size, stride, padding, dilation = 1 } = named(layer);
   if (kind === "flatten" || kind === "relu") return true;
@@ -123,7 +123,10 @@ function shapeAfter(layers, shape) {
 function reason(layers, n, shape, input) {
   const { kind, in_channels, out_channels, groups, kernel_size, padding, dilation = 1 } = named(layers[n]);
   if (kind === "linear") return isMaps(shape) ? reasonOnMaps(layers[n], shape) : reasonOfNumbers(layers, n, shape, input);
-  if (!isMaps(shape)) return `it wants maps, but ${spoken(shape)} arrives. Put it before the Flatten.`;
+  if (!isMaps(shape)) {
+    const silent = kind === "gap" ? " PyTorch would run it, and average over the images of the batch." : ""; // over the last two axes, whatever they are
+    return `it wants maps, but ${spoken(shape)} arrives.${silent} Put it before the Flatten.`;
+  }
   if (kind === "conv" && shape[0] !== in_channels) return reasonOfChannels(layers, n, in_channels, shape[0]);
   if (kind === "conv" && (in_channels % groups || out_channels % groups))
     return `${groups} groups must divide both its ${plural(in_channels, "input map")} and its ${plural(out_channels, "filter")}.`;

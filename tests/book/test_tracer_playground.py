@@ -78,6 +78,13 @@ def torch_layer(layer):
     return CLASSES[kind](**options | ({"bias": bool(options["bias"])} if "bias" in options else {}))
 
 
+def step(layer, x):
+    """What a layer makes of x. Global pooling runs on vectors too, and averages over the batch: that counts as refused."""
+    if layer[0] == "gap" and x.dim() == 2:
+        raise ValueError("no maps")
+    return torch_layer(layer)(x)
+
+
 def stacks(count, seed):
     """Random stacks on inputs of unequal sides, of which about half fit: not every layer is made for what comes."""
     rng = np.random.default_rng(seed)
@@ -110,7 +117,7 @@ def random_stack(rng, shape):
         }.get(str(kind), (str(kind),))
         layers.append(full(layer))
         try:
-            x = torch_layer(layer)(x)
+            x = step(layer, x)
         except (IndexError, RuntimeError, ValueError):
             break  # it does not fit, and nothing comes after it
     return layers
@@ -120,9 +127,12 @@ def fitting(count, seed):
     """Those stacks that torch runs, with the modules."""
     for layers, shape in stacks(count, seed):
         try:
+            x = torch.zeros(1, *shape)
+            for layer in layers:
+                x = step(layer, x)
             model = nn.Sequential(*map(torch_layer, layers))
             yield layers, shape, model, list(ledger(model, shape))
-        except ValueError:
+        except (IndexError, RuntimeError, ValueError):
             continue
 
 
@@ -167,7 +177,7 @@ def test_what_torch_refuses_is_explained_at_the_layer_that_it_refuses(new_page):
         x, works = torch.zeros(1, *shape), 0
         try:
             for layer in layers:
-                x = torch_layer(layer)(x)
+                x = step(layer, x)
                 works += 1
         except (IndexError, RuntimeError, ValueError):
             cases.append([layers, shape])
@@ -285,6 +295,7 @@ SENTENCES = [
     (TWO_CONV.format(p=1, n=1601), "this layer wants 1,601. For what"),
     ("conv 3 8 3; relu", "it wants 3 channels, but the image has 1. Its in_channels must be 1."),
     ("conv 1 8 3; relu; conv 16 8 3", "it wants 16 maps, but layer 1 makes 8. Its in_channels must be that layer's"),
+    ("flatten; gap", "PyTorch would run it, and average over the images of the batch."),
     ("flatten; conv 1 8 3", "it wants maps, but a vector of 784 numbers arrives. Put it before the Flatten."),
     (
         "linear 784 10",

@@ -39,6 +39,7 @@ def loss(*pairs):
 
 
 INPUTS = 'w["dense"].reshape(*sides, F_, -1).transpose(3, 2, 0, 1).reshape(w["dense"].shape[1], -1)'
+KERNEL = 'w["kernel"].transpose(3, 2, 0, 1)'
 ZEROS = "((z // 2, z - z // 2) for z in zeros)"
 IN_CHAPTER = """import torch
 from torch import nn
@@ -87,20 +88,29 @@ WRONG = [
     (
         "09.2",
         "work at the places of the input",
-        book(("            shape, places = (filters, *sides), sides[0] * sides[1]",
-              "            shape, places = (filters, *sides), shape[1] * shape[2]")),
+        book(
+            (
+                "            shape, places = (filters, *sides), sides[0] * sides[1]",
+                "            shape, places = (filters, *sides), shape[1] * shape[2]",
+            )
+        ),
         "not of the input",
     ),
     ("09.2", "global pooling flattens", book(("(shape[0], 1, 1)", "(shape[0],)")), ""),
     ("09.2", "the course's own", {"answer-09-2": "from cnnlib.ledger import ledger as book"}, "does not allow"),
     ("09.3", "flatten order forgotten", port((INPUTS, 'w["dense"].T')), "flattens (C, H, W)"),
-    ("09.3", "H and W of the flatten swapped", port(("transpose(3, 2, 0, 1).reshape(w", "transpose(3, 2, 1, 0).reshape(w")), ""),
-    ("09.3", "kernels turned", port(('["kernel"].transpose(3, 2, 0, 1)', '["kernel"].transpose(3, 2, 1, 0)')), ""),
-    ("09.3", "maps and filters swapped", port(('["kernel"].transpose(3, 2, 0, 1)', '["kernel"].transpose(2, 3, 0, 1)')), ""),
+    ("09.3", "H and W of the flatten swapped", port((INPUTS, INPUTS.replace("0, 1)", "1, 0)"))), ""),
+    ("09.3", "kernels turned", port((KERNEL, KERNEL.replace("0, 1)", "1, 0)"))), ""),
+    ("09.3", "maps and filters swapped", port((KERNEL, KERNEL.replace("3, 2, 0, 1", "2, 3, 0, 1"))), ""),
     ("09.3", "PyTorch's eps", port(("eps=1e-3", "eps=1e-5")), "PyTorch's own is smaller"),
     ("09.3", "normalization left out", port(('if "gamma" in w', "if False")), "left out"),
     ("09.3", "odd zero first", port((ZEROS, "((z - z // 2, z // 2) for z in zeros)")), "at the bottom and right"),
-    ("09.3", "zeros on both sides", port((ZEROS, "((z - z // 2, z - z // 2) for z in zeros)")), "at the bottom and right"),
+    (
+        "09.3",
+        "zeros on both sides",
+        port((ZEROS, ZEROS.replace("(z // 2,", "(z - z // 2,"))),
+        "at the bottom and right",
+    ),
     ("09.3", "half the window on both sides", port((ZEROS, "((k // 2, k // 2) for k in (K, L))")), ""),
     ("09.3", "ReLU forgotten", port(("nn.ReLU(), ", "")), "ReLU is missing"),
     ("09.3", "softmax kept", port(("nn.Flatten(), dense)", "nn.Flatten(), dense, nn.Softmax(1))")), "probabilities"),
@@ -110,14 +120,34 @@ WRONG = [
     ("09.4", "a sum", loss(("sum(1).mean()", "sum()")), "Divide it by the number"),
     ("09.4", "mean over all numbers", loss(("sum(1).mean()", "mean()")), "not over the classes"),
     ("09.4", "overflow", loss(("outputs - outputs.max(1, keepdims=True)", "outputs")), ""),
-    ("09.4", "softmax on probabilities", loss(("    if from_logits:\n        outputs", "    if True:\n        outputs")), "softmax once more"),
-    ("09.4", "soft labels made hard", loss(("return -(labels *", "return -(np.eye(c)[labels.argmax(1)] *")), "largest class"),
-    ("09.4", "soft labels refused", loss(("if rows.min() < 0 or", "if rows is labels and (rows % 1).any() or rows.min() < 0 or")), "was refused"),
-    ("09.4", "everything refused", {"answer-09-4": "def cross_entropy(*_):\n    raise ValueError('no')"}, "was refused"),
+    (
+        "09.4",
+        "softmax on probabilities",
+        loss(("    if from_logits:\n        outputs", "    if True:\n        outputs")),
+        "softmax once more",
+    ),
+    ("09.4", "soft labels made hard", loss(("-(labels *", "-(np.eye(c)[labels.argmax(1)] *")), "largest class"),
+    (
+        "09.4",
+        "soft labels refused",
+        loss(("if rows.min() < 0 or", "if rows is labels and (rows % 1).any() or rows.min() < 0 or")),
+        "was refused",
+    ),
+    (
+        "09.4",
+        "everything refused",
+        {"answer-09-4": "def cross_entropy(*_):\n    raise ValueError('no')"},
+        "was refused",
+    ),
     ("09.4", "sums not checked", loss((" or np.abs(rows.sum(1) - 1).max() > 1e-6", "")), "refused"),
-    ("09.4", "fractions cut off", loss(('labels.dtype.kind not in "iu" or ', ""), ("np.eye(c)[labels]", "np.eye(c)[labels.astype(int)]")), "refused"),
+    (
+        "09.4",
+        "fractions cut off",
+        loss(('labels.dtype.kind not in "iu" or ', ""), ("np.eye(c)[labels]", "np.eye(c)[labels.astype(int)]")),
+        "refused",
+    ),
     ("09.4", "negative class numbers count from the end", loss(("labels.min() < 0 or ", "")), "refused"),
-]  # fmt: skip
+]
 
 HALF = [
     ("09.1", "sizes right, biases forgotten", paper(parameters=31_420), 1),
