@@ -79,7 +79,7 @@ def torch_layer(layer):
 
 
 def step(layer, x):
-    """What a layer makes of x. Global pooling runs on vectors too, and averages over the batch: that counts as refused."""
+    """What a layer makes of x. Global pooling runs on vectors, over the batch: here that counts as refused."""
     if layer[0] == "gap" and x.dim() == 2:
         raise ValueError("no maps")
     return torch_layer(layer)(x)
