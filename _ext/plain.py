@@ -100,7 +100,8 @@ def equation_id(label):
 def number_by_tag(app, env):
     """Number equations as their tags say."""
     for label, (docname, _) in env.get_domain("math").equations.items():
-        env.toc_fignumbers[docname]["displaymath"][equation_id(label)] = tuple(label.split("."))
+        numbers = env.toc_fignumbers.setdefault(docname, {}).setdefault("displaymath", {})
+        numbers[equation_id(label)] = tuple(label.split("."))
     return []
 
 

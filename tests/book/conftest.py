@@ -250,15 +250,14 @@ def lab(tmp_path_factory):
         "JUPYTERLAB_SETTINGS_DIR",
         "IPYTHONDIR",
     ]
-    options = [
-        "--no-browser",
-        "--allow-root",
-        "--LabApp.news_url=None",
-        "--LabApp.expose_app_in_browser=True",
-        "--IdentityProvider.token=",
+    options = ["--no-browser", "--allow-root", "--LabApp.expose_app_in_browser=True", "--IdentityProvider.token="]
+    options += [f"--LabApp.app_settings_dir={ROOT / 'lab'}", "--LabApp.default_url=/lab/tree/start.md"]
+    options += [
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={folder}",
     ]
-    options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--ServerApp.ip=127.0.0.1"]
-    options += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
     with (home / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *options],

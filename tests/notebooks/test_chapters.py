@@ -279,7 +279,7 @@ def test_an_exercise_is_stored_without_outputs(path):
     ids=lambda p: f"{p.parent.name}-{p.stem}",
 )
 def test_a_notebook_says_all_that_jupyterlab_would_write_into_it(path):
-    """On opening JupyterLab writes what the kernel says of itself: from now on only the version of Python can differ."""
+    """On opening, JupyterLab writes what the kernel says of itself: only the version of Python can still differ."""
     text = path.read_text(encoding="utf-8")
     stored = json.loads(text)
     assert (stored["nbformat"], stored["nbformat_minor"]) == (4, 5)
