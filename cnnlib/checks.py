@@ -13,7 +13,7 @@ from cnnlib.machine import quoted
 from cnnlib.models import evaluating, training
 
 CHOICES = {
-    "optimizer": ("adam", "sgd", "muon"),
+    "optimizer": ("adam", "sgd", "rmsprop", "muon"),
     "schedule": ("triangle", "cosine", "step", "constant"),
     "precision": ("float32", "bfloat16"),
     "keep": ("last", "best"),

@@ -24,16 +24,42 @@ DEPTH = {  # plain against residual, 20 layers and 56: the network is all that d
     "watch": True,
     "ship": False,
 }
+THREE_CONV = {  # as its origin trains it; nothing but the number of images differs between its two protocols
+    "model": models.ThreeConvCNN,
+    "arguments": {},
+    "data": "mnist",
+    "mean": 0.0,
+    "std": 1.0,
+    "augment": {},
+    "config": Config(epochs=5, batch_size=64, optimizer="rmsprop", lr=1e-3, schedule="constant"),
+    "seeds": (0, 1, 2, 3, 4),
+    "watch": False,
+}
+CONV_STACK = {  # depth against data: the number of convolutions and of images is all that differs, but for the epochs
+    "model": models.conv_stack,
+    **MNIST,
+    "augment": {},
+    "seeds": (0, 1, 2),
+    "watch": False,
+    "ship": False,
+}
 RECIPES = {
     "two_conv": {
         "model": models.TwoConvCNN,  # a class or a function that makes the network
         "arguments": {},  # its arguments
-        **MNIST,  # trained on all images of the train split, as (pixel / 255 - mean) / std
+        **MNIST,  # trained on the images of the train split, as (pixel / 255 - mean) / std
         "augment": {},  # functions of cnnlib.augment with their arguments, in this order
         "config": Config(epochs=3, batch_size=64, optimizer="adam", lr=3e-3),
         "seeds": (0, 1, 2, 3, 4),
-        "watch": False,  # measure the test images after each epoch too, for a curve; nothing is chosen by it
+        "watch": False,  # True: measure the test images after each epoch too, for a curve; nothing is chosen by it
         "ship": True,  # the weights of the first seed, whatever it scores
+    },
+    "three_conv": {**THREE_CONV, "ship": True},
+    "three_conv_split": {
+        **THREE_CONV,
+        "images": 48_000,  # learn from the first so many of the train split only
+        "watch": "rest",  # and measure the others after each epoch
+        "ship": False,
     },
     "resnet18": {
         "model": models.resnet18,
@@ -61,19 +87,32 @@ RECIPES = {
     "plain56": {"model": models.plain_cifar, "arguments": {"depth": 56}, **DEPTH},
     "residual20": {"model": models.residual_cifar, "arguments": {"depth": 20}, **DEPTH},
     "residual56": {"model": models.residual_cifar, "arguments": {"depth": 56}, **DEPTH},
+    **{
+        f"stack{depth}_{images}": {
+            **CONV_STACK,
+            "arguments": {"depth": depth},
+            "images": images,
+            "config": Config(epochs=epochs, batch_size=64, optimizer="adam", lr=1e-3),
+        }
+        for depth in (1, 2, 3, 4)
+        for images, epochs in ((500, 60), (5_000, 20), (60_000, 5))
+    },
 }
 
 
 def tensors(name, split):
     """The images and labels of a recipe's data set, ready for its network.
 
+    split: "train" (the images that the recipe learns from), "test", or "rest" (the train split's other images)
     Returns x (N, C, H, W) float32, y (N,) int64, and the Images they came from.
     Provided.
     """
     recipe = find(name)
-    images = load(recipe["data"], split)
-    x = torch.from_numpy(to_float(images.images, recipe["mean"], recipe["std"]))
-    return x, torch.from_numpy(images.labels).long(), images
+    images = load(recipe["data"], "test" if split == "test" else "train")
+    count = recipe.get("images")
+    part = {"train": slice(count), "rest": slice(count or len(images.labels), None)}.get(split, slice(None))
+    x = torch.from_numpy(to_float(images.images[part], recipe["mean"], recipe["std"]))
+    return x, torch.from_numpy(images.labels[part]).long(), images
 
 
 def find(name):
@@ -146,10 +185,11 @@ def run(name, *, device="cpu", log=print, progress=False):
     if images.source != recipe["data"]:
         raise RuntimeError(f"{name} is recorded on {recipe['data']}, but only {images.source} is here.")
     where, runs, first = circumstances(name, device), [], None
-    options = {"device": device, "progress": progress, "validation": (test_x, test_y) if recipe["watch"] else None}
+    watched = {False: None, True: (test_x, test_y), "rest": tensors(name, "rest")[:2]}[recipe["watch"]]
+    options = {"device": device, "progress": progress, "validation": watched}
     for seed in recipe["seeds"]:
         model, history = start(name, seed, x=x, y=y, checkpoint=checkpoint(name, seed), **options)
-        runs.append(result(seed, history, train.evaluate(model, test_x, test_y)))
+        runs.append(result(seed, history, train.evaluate(model, x, y), train.evaluate(model, test_x, test_y)))
         log(f"{name}, seed {seed}: test accuracy {runs[-1]['test_accuracy']:.2%}, {runs[-1]['seconds']:.0f} s")
         first = first or model
     sizes = {"parameters": models.count_parameters(first), "train_images": len(y), "test_images": len(test_y)}
@@ -164,14 +204,16 @@ def checkpoint(name, seed):
     return data.cache_dir() / "runs" / f"{name}-{seed}.pt"
 
 
-def result(seed, history, test):
-    """What a record keeps of one seed: the test result, and of the history all but the loss of each late step.
+def result(seed, history, learned, test):
+    """What a record keeps of one seed: the final network's results on the images that it learned from and on the test
+    images, and of the history all but the loss of each late step.
 
     Provided.
     """
     epochs = [{key: round(value, 6) for key, value in entry.items() if key != "losses"} for entry in history]
     return {
         "seed": seed,
+        "train_accuracy": learned["accuracy"],
         "test_accuracy": test["accuracy"],
         "test_loss": round(test["loss"], 6),
         "seconds": round(sum(entry["seconds"] for entry in history), 1),

@@ -40,9 +40,9 @@ class Config:
 
     epochs: int = 3  # passes over the training images
     batch_size: int = 128  # images a step; the last batch of an epoch may be shorter
-    optimizer: str = "adam"  # "adam", "sgd" or "muon"
+    optimizer: str = "adam"  # "adam", "sgd", "rmsprop" or "muon"
     lr: float = 1e-3  # peak of the learning rate
-    momentum: float = 0.9  # for sgd and muon; adam's first beta has the same value and meaning
+    momentum: float = 0.9  # for sgd and muon; adam's first beta and rmsprop's alpha take its value
     weight_decay: float = 0.0  # shrinks every weight by lr * weight_decay a step; with muon see Muon
     schedule: str = "triangle"  # "triangle", "cosine", "step" or "constant": see learning_rate
     warmup: float = 0.2  # share of all steps that the way up to the peak takes
@@ -269,6 +269,9 @@ def make_optimizer(model, config):
     options["momentum"] = config.momentum
     if config.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), nesterov=config.momentum > 0, **options)
+    if config.optimizer == "rmsprop":  # 0.9 is Keras's rho; torch's own alpha is 0.99
+        del options["momentum"]
+        return torch.optim.RMSprop(model.parameters(), alpha=config.momentum, **options)
     return Muon(model.parameters(), **options)
 
 
