@@ -673,7 +673,7 @@ def _sum_type(*arrays):
     """The dtype of their sums and products: int64 for whole numbers."""
     dtypes = [array.dtype for array in arrays if array is not None]
     if any(dtype.kind == "f" for dtype in dtypes):
-        return np.result_type(*dtypes).newbyteorder("=")
+        return np.result_type(*dtypes)
     return np.dtype(np.int64)
 
 
