@@ -284,12 +284,13 @@ def test_the_axis_holds_the_largest_loss(new_page):
 
 
 def test_at_50_layers_no_curve_is_cut_off(new_page):
-    found = element(new_page("one.html#depth.depth=50"))
-    found.get_by_role("button", name="Step").click()
+    found = element(new_page("one.html#one.depth=50"))
+    found.get_by_role("button", name="Step", exact=True).click()
+    found.page.wait_for_function("document.querySelector('#one').model.get('losses')?.[0][0].length === 2")
     losses = found.evaluate("e => e.model.get('losses')")  # of plain and residual, each in training and held out
     assert max(np.max(one) for one in losses) > 1.4
     chart = found.locator("svg.curves")
-    ticks = chart.locator("text").all_inner_texts()
+    ticks = chart.locator("text").all_text_contents()
     top = max(float(tick) for tick in ticks if re.fullmatch(r"[\d.]+", tick) and tick != "300")
     low, high = (chart.locator("line").nth(k).evaluate("one => Number(one.getAttribute('y1'))") for k in (0, -1))
     for (training, _), kind in zip(losses, ("plain", "residual"), strict=True):
