@@ -206,8 +206,8 @@ def test_executing_a_notebook_ends_a_cell_that_hangs_and_leaves_the_file_as_it_w
 
 def outcome(folder, *names, **more):
     """(exit status, what was printed) of our tests' configuration on files in another folder."""
-    options = ["-c", ROOT / "pyproject.toml", "--rootdir", folder, "-p", "no:cacheprovider", "-p", "conftest"]
-    options += ["-p", "nbval.plugin"]
+    options = ["-c", ROOT / "pyproject.toml", "--rootdir", folder, "-p", "no:cacheprovider"]
+    options += ["-p", "nbval.plugin", "-p", "conftest"]
     more |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # only what is needed: it starts in half the time
     environment = without("CI", *OWN, PYTHONPATH=os.pathsep.join([str(folder), str(ROOT)]), **more)
     command = [sys.executable, "-m", "pytest", *options, *names]
