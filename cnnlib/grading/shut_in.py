@@ -77,10 +77,9 @@ def write_kernel(folder, work, home, data):
 def through_files(runtime):
     """Let nbval talk to its kernel through files in a folder, since there is no network behind the walls. Provided."""
     import nbval.kernel
-    from jupyter_client.manager import KernelManager
 
     nbval.kernel.KernelManager = functools.partial(
-        KernelManager,
+        nbval.kernel.KernelManager,
         transport="ipc",
         ip=str(Path(runtime) / "socket"),
         connection_file=str(Path(runtime) / "connection.json"),
