@@ -792,6 +792,15 @@ def test_a_rate_that_is_far_too_high_leaves_finite_weights(optimizer, lr):
     assert all(value.isfinite().all() for value in model.state_dict().values())
 
 
+def test_a_step_that_would_make_weights_infinite_from_a_finite_loss_is_not_taken():
+    x, y = examples(16)
+    model = seeded(lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 4)), 0)
+    before, config = state(model), Config(batch_size=8, optimizer="sgd", lr=1e29, schedule="constant")
+    with pytest.raises(FloatingPointError, match=r"weights are nan or inf at step 0 .* lower the rate"):
+        fit(model, 1e12 * x, y, config)
+    assert same(model, before)
+
+
 def test_masks_of_infinity_are_no_reason_to_stop():
     class Masked(nn.Module):
         def __init__(self):
