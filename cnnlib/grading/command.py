@@ -27,24 +27,46 @@ def exercises(check=False):
 
 
 def find(paths):
-    """The notebooks that these files and folders stand for. Provided."""
+    """The notebooks that these files and folders stand for, without what editors and archives leave beside them.
+
+    Provided.
+    """
     found = []
     for path in paths:
-        inside = sorted(path.rglob("*.ipynb")) if path.is_dir() else []
-        skipped = [p for p in inside if ".ipynb_checkpoints" in p.parts or sources.SOURCES in p.resolve().parents]
-        found += [p for p in inside if p not in skipped] if path.is_dir() else [path]
+        inside = sorted(path.rglob("*.ipynb")) if path.is_dir() else [path]
+        found += inside if not path.is_dir() else [p for p in inside if not is_beside(p)]
     return found
 
 
+def is_beside(path):
+    """Whether a notebook in a folder is no submission: a checkpoint, a file of macOS's archives, a source. Provided."""
+    return (
+        bool({".ipynb_checkpoints", "__MACOSX"} & set(path.parts))
+        or path.name.startswith("._")
+        or sources.SOURCES in path.resolve().parents
+    )
+
+
 def grade_all(paths, seed=None, as_json=False, html=None, csv=None):
-    """Grade files and folders, and report. Returns the worst of their exit codes. Provided."""
+    """Grade files and folders, and report. Returns the worst of their exit codes.
+
+    Files to be written are tried before the first is graded, and the results are shown before they are written.
+    Provided.
+    """
     seed = secrets.randbits(32) if seed is None else seed
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    writers = [(path, write) for path, write in ((html, report.write_html), (csv, report.write_csv)) if path]
+    if wrong := [sentence for path, _ in writers if (sentence := not_writable(Path(path)))]:
+        print("\n".join(wrong), file=sys.stderr)
+        return 2
     files, cache, results = find(paths), {}, []
     if not files:
         print("there is no notebook to grade.", file=sys.stderr)
         return 2
     for number, path in enumerate(files, 1):
-        print(f"grading {path} ({number} of {len(files)}) ...", file=sys.stderr, flush=True)
+        print(f"grading {report.shown(str(path))} ({number} of {len(files)}) ...", file=sys.stderr, flush=True)
         results.append(grade_one(path, seed, cache))
     if as_json:
         print(report.as_json(results))
@@ -52,16 +74,38 @@ def grade_all(paths, seed=None, as_json=False, html=None, csv=None):
             print(line, file=sys.stderr)
     else:
         report.show(results, seed)
-    if html:
-        report.write_html(results, Path(html))
-    if csv:
-        report.write_csv(results, csv)
-    return max(result.exit_code for result in results)
+    codes = [result.exit_code for result in results]
+    for path, write in writers:
+        try:
+            write(results, Path(path))
+        except OSError as error:
+            print(f"{report.shown(str(path))} could not be written: {error.strerror}.", file=sys.stderr)
+            codes.append(2)
+    return max(codes)
+
+
+def not_writable(path):
+    """A sentence if a file cannot be written, or "". Nothing is left behind. Provided."""
+    there = path.exists()
+    try:
+        with open(path, "ab"):
+            pass
+        if not there:
+            path.unlink()
+        return ""
+    except OSError as error:
+        reason = f"the folder {path.parent} is not there" if not path.parent.exists() else error.strerror
+        return f"{report.shown(str(path))} cannot be written: {report.shown(reason)}. Nothing was graded."
 
 
 def grade_one(path, seed, cache):
     """Grade one file; whatever goes wrong with it costs only that file. Provided."""
     try:
-        return grade(path, seed, cache)
+        result = grade(path, seed, cache)
     except Exception as error:
-        return Result(str(path), error=f"the grader itself failed ({type(error).__name__}: {error}).")
+        result = Result(str(path), error=f"the grader itself failed ({type(error).__name__}: {error}).")
+    result.notebook, result.error = report.shown(result.notebook), report.shown(result.error)
+    result.notes = [report.shown(note) for note in result.notes]
+    for question in result.questions:
+        question.message = report.shown(question.message)
+    return result

@@ -1,11 +1,18 @@
 """Feedback at once, in the learner's own kernel: `check("02.2")`. It helps; it does not score."""
 
+import contextlib
 import functools
 import os
+import signal
+import threading
 
 from cnnlib.grading import sources
 from cnnlib.grading.compare import NOT_YET, judge
 from cnnlib.grading.sealed import forms, payload
+
+
+class TooLong(BaseException):
+    """A check took longer than its question allows; no `except Exception` of an answer catches it."""
 
 
 def feedback(name, namespace, seed=None):
@@ -18,7 +25,10 @@ def feedback(name, namespace, seed=None):
         known = ", ".join(q.id for q in sources.questions(exercise))
         return f"there is no such question; exercise {exercise} has {known}."
     try:
-        return tried(question, namespace, int.from_bytes(os.urandom(4)) if seed is None else seed)
+        with limited(question.seconds):
+            return tried(question, namespace, int.from_bytes(os.urandom(4)) if seed is None else seed)
+    except TooLong:
+        return f"it took longer than {question.seconds:g} seconds and was stopped: is there a loop that never ends?"
     except Exception as error:
         return f"this could not be checked ({type(error).__name__}: {error})."
 
@@ -40,7 +50,72 @@ def tried(question, namespace, seed):
     if question.thresholds:
         measured = message.replace("it has not seen", "of the training set")
         return f"{measured} The score is decided on images of the test set."
+    if broken := refused(question, cases, history()):
+        return broken
     return f"right. {question.points:g} points." if points == question.points else message
+
+
+@contextlib.contextmanager
+def limited(seconds):
+    """Raise TooLong in a block that takes longer, where the system has such an alarm (not on Windows). Provided."""
+    if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number, _frame):
+        raise TooLong
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def history():
+    """The cells that this notebook has run so far, as they were typed, in order. Provided."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return list(shell.history_manager.input_hist_raw) if shell and shell.history_manager else []
+
+
+def refused(question, cases, ran):
+    """What the grade would refuse of an answer, in a sentence, or None: the rules, held against the cells that ran.
+
+    Provided.
+    """
+    from cnnlib.grading.rules import check_rules
+
+    inputs = {name for case in cases for name in case.inputs}
+    merged = standing(question, inputs, ran)
+    return check_rules(merged, [question], {question.id: inputs})[0].get(question.id)
+
+
+def standing(question, inputs, ran):
+    """Of the cells that ran, those whose names still stand, as (cell id, text): given ones, answers, others.
+
+    Provided.
+    """
+    from cnnlib.grading.cells import as_run
+    from cnnlib.grading.rules import Reader, called_by, scope_of
+
+    given = {cell.source.strip(): cell.id for cell in sources.read_source(question.id[:2]) if sources.runs(cell)}
+    wanted = called_by(question, inputs)
+    texts = [as_run(text) for text in ran]
+    scope, later, merged = scope_of([text.tree for text in texts if text.tree]), set(), []
+    for number, (typed, text) in reversed(list(enumerate(zip(ran, texts, strict=True)))):
+        binds = Reader(text, scope).binds - later
+        if typed.strip() in given and question.key not in given[typed.strip()]:
+            merged.append((given[typed.strip()], typed))
+        elif binds & wanted:
+            merged.append((f"answer-{question.key}-{'abcdefghijklmnopqrstuvwxyz'[number % 26]}", typed))
+        elif binds:
+            merged.append((f"own-{number}", typed))
+        later |= binds
+    return merged[::-1]
 
 
 @functools.cache

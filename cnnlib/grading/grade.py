@@ -11,9 +11,10 @@ from pathlib import Path
 
 from cnnlib.data import load, save_split
 from cnnlib.grading import sources
+from cnnlib.grading.cells import as_run_all
 from cnnlib.grading.compare import NOT_YET, judge
-from cnnlib.grading.notebook import merge, read_submission, recognize, without_answers
-from cnnlib.grading.rules import check_rules
+from cnnlib.grading.notebook import merge, read_submission, recognize, remarks, without_answers
+from cnnlib.grading.rules import called_by, check_rules
 from cnnlib.grading.runner import Limits, run
 from cnnlib.grading.sealed import describe, forms, payload, seal
 from cnnlib.grading.sources import CannotGrade, Cell, question_of
@@ -146,13 +147,23 @@ def grade(path, seed=None, cache=None, rules=check_rules):
             cache[result.exercise] = prepare(result.exercise, seed)
         exercise = cache[result.exercise]
         merged = merge(exercise.source, cells)
-        result.questions, result.notes = grade_merged(exercise, merged, run_after_reference, rules)
-        if Path(path).read_bytes() != before:
-            Path(path).write_bytes(before)
-            result.notes.append("The notebook wrote to its own file while it ran; the file was put back.")
+        result.notes = remarks(exercise.source, cells)
+        result.questions, notes = grade_merged(exercise, merged, run_after_reference, rules)
+        result.notes += notes + put_back(Path(path), before)
     except CannotGrade as error:
         result.error = str(error)
     return result
+
+
+def put_back(path, before):
+    """Write a submission's bytes back if they were changed, or the file deleted, while it ran; returns notes.
+
+    Provided.
+    """
+    if path.is_file() and path.read_bytes() == before:
+        return []
+    path.write_bytes(before)
+    return ["The notebook changed or deleted its own file while it ran; the file was put back."]
 
 
 def try_answers(name, answers=None, seed=0, only=None):
@@ -185,8 +196,11 @@ def grade_merged(exercise, merged, runner, rules=check_rules):
     Provided.
     """
     inputs = {name: {key for case in cases for key in case.inputs} for name, cases in exercise.cases.items()}
-    reasons, dropped = rules(merged, exercise.asked, inputs)
-    reasons |= unanswered(exercise, merged)
+    empty = unanswered(exercise, merged)
+    called = set().union(*(called_by(question, inputs[question.id]) for question in exercise.asked))
+    readable, texts = as_run_all(merged, called)
+    reasons, dropped = rules(merged, exercise.asked, inputs, texts)
+    reasons, merged = reasons | empty, readable
     notes = [f"Your cell {cell} {why} and was left out." for cell, why in dropped.items() if cell.startswith("own-")]
     merged = [(cell, text) for cell, text in merged if cell not in dropped]
     got, more, told = runner(exercise, merged, [q for q in exercise.asked if q.id not in reasons])

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from nbval.kernel import RunningKernel
 
+from cnnlib.grading import shut_in
 from cnnlib.grading.limits import set_limits
 from cnnlib.grading.sealed import MIME
 
@@ -25,6 +26,8 @@ def pytest_configure(config):
     """Set the limits that pytest and the kernel live under."""
     set_limits(SETTINGS["memory"], SETTINGS["file_size"])
     RunningKernel.await_reply = await_reply
+    if "runtime" in SETTINGS:
+        shut_in.through_files(SETTINGS["runtime"])
 
 
 def pytest_collection_finish(session):
@@ -35,7 +38,7 @@ def pytest_collection_finish(session):
 def pytest_runtest_setup(item):
     """Note that a cell starts; give it its own time."""
     item.config.option.nbval_cell_timeout = item.cell.metadata["seconds"]
-    item.output_timeout = 3
+    item.output_timeout = 10
     note({"start": item.cell.id})
 
 

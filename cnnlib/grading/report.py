@@ -3,11 +3,26 @@
 import csv
 import html
 import json
+import unicodedata
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from cnnlib.grading import shut_in
+
+
+def shown(text):
+    """A text without what a terminal would obey: control characters, and bytes that are no text, as \\x1b. Provided."""
+
+    def safe(letter):
+        if "\udc80" <= letter <= "\udcff":  # a byte of a file's name that is not UTF-8
+            return f"\\x{ord(letter) - 0xDC00:02x}"
+        odd = unicodedata.category(letter) in ("Cc", "Cf", "Cs") and letter not in "\n\t"
+        return letter.encode("unicode_escape").decode() if odd else letter
+
+    return "".join(map(safe, text))
 
 
 def points(value):
@@ -54,7 +69,14 @@ def show(results, seed, console=None):
         for note in result.notes:
             console.print(Text(f"Note: {note}"))
         console.print()
-    console.print(Text(f"Drawn with --seed {seed}."), style="dim")
+    console.print(Text(f"Drawn with --seed {seed}. {walls()}"), style="dim")
+
+
+def walls():
+    """A sentence on what held the learners' code. Provided."""
+    if shut_in.available():
+        return "The code ran shut in by bubblewrap."
+    return "The code ran under limits, not shut in: that takes Linux with bubblewrap."
 
 
 def table(result):
@@ -86,7 +108,7 @@ def write_html(results, path):
             parts += [html_row(question) for question in result.questions]
             parts.append("</table>")
         parts += [f"<p>{html.escape(note)}</p>" for note in result.notes]
-    path.write_text("\n".join([*parts, "</html>\n"]), encoding="utf-8")
+    path.write_text("\n".join([*parts, f"<p>{walls()}</p></html>\n"]), encoding="utf-8")
 
 
 def html_row(question):
@@ -104,5 +126,10 @@ def write_csv(results, path):
         rows.writerow(["notebook", "exercise", "score", "max_score", *ids, "error"])
         for result in results:
             got = {question.id: points(question.score) for question in result.questions}
-            line = [result.notebook, result.exercise, points(result.score), points(result.max_score)]
-            rows.writerow([*line, *(got.get(name, "") for name in ids), result.error])
+            line = [quoted(result.notebook), result.exercise, points(result.score), points(result.max_score)]
+            rows.writerow([*line, *(got.get(name, "") for name in ids), quoted(result.error)])
+
+
+def quoted(text):
+    """A text that no spreadsheet takes for a formula. Provided."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import nbformat
 
+from cnnlib.grading import shut_in
 from cnnlib.grading.limits import Tree
 from cnnlib.grading.sources import ROOT
+from cnnlib.threads import OWN, wait_asleep
 
 KEPT = (
     "PATH",
@@ -25,6 +27,7 @@ KEPT = (
     "VIRTUAL_ENV",
     "LD_LIBRARY_PATH",
     "OMP_NUM_THREADS",
+    *OWN,
 )
 MB = 1_000_000
 START = """
@@ -75,11 +78,15 @@ def run(cells, limits, data):
         mark = uuid.uuid4().hex
         settings = {"notebook": str(notebook), "record": str(record), "memory": limits.memory}
         settings |= {"file_size": limits.file_size, "payload": limits.payload}
+        env = environment(folder / "home", data, mark)
+        if shut_in.available():
+            more, runtime = shut_in.write_kernel(folder / "control", folder / "work", folder / "home", data)
+            env, settings = env | more, settings | {"runtime": str(runtime)}
         with open(folder / "control" / "log", "w+b") as log:
             process = subprocess.Popen(
                 command(notebook, folder / "control"),
                 cwd=folder / "control",
-                env=environment(folder / "home", data, mark) | {"CNNLIB_GRADING": json.dumps(settings)},
+                env=env | {"CNNLIB_GRADING": json.dumps(settings)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -111,7 +118,7 @@ def command(notebook, control):
         "-p",
         "cnnlib.grading.plugin",
         "--nbval-lax",
-        "--nbval-current-env",
+        f"--nbval-kernel-name={shut_in.NAME}" if shut_in.available() else "--nbval-current-env",
         "-q",
         "-s",
         "--tb=no",
@@ -128,6 +135,7 @@ def environment(home, data, mark):
     env |= {"HOME": str(home), "USERPROFILE": str(home), "TMPDIR": str(home), "TEMP": str(home), "TMP": str(home)}
     env |= {"CNNLIB_DATA": str(data), "CNNLIB_OFFLINE": "1", "CNNLIB_RUN": mark, "MPLBACKEND": "agg"}
     env |= {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    wait_asleep(env)
     return env
 
 

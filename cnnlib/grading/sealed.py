@@ -37,23 +37,30 @@ def decode(form, limit=64_000_000):
     """The value that `encode` wrote; lists and tuples come back as lists. Raises ValueError if the form is not one of
     its own.
 
-    `limit` is the most bytes one array may have.
+    `limit` is the most bytes that all arrays in it may have together.
     Provided.
     """
+    return decode_within(form, [limit])
+
+
+def decode_within(form, left):
+    """The same; left: a list with the bytes that may still be used, which this takes from. Provided."""
     if "plain" in form:
         return ... if form["dots"] else form["plain"]
     if "dict" in form:
-        return {key: decode(entry, limit) for key, entry in form["dict"]}
+        return {key: decode_within(entry, left) for key, entry in form["dict"]}
     if "list" in form:
-        return [decode(entry, limit) for entry in form["list"]]
+        return [decode_within(entry, left) for entry in form["list"]]
     if "other" in form:
         return Other(str(form["other"]))
     dtype = np.dtype(form["dtype"])
     if dtype.kind not in "biufcUS":
         raise ValueError(f"no payload holds {dtype}")
-    if math.prod(form["shape"]) * dtype.itemsize > limit:
+    size = math.prod(form["shape"]) * dtype.itemsize
+    if size > left[0]:
         return Other(f"array, far too large, of shape {tuple(form['shape'])}")
-    data = zlib.decompressobj().decompress(base64.b64decode(form["data"]), limit)
+    left[0] -= size
+    data = zlib.decompressobj().decompress(base64.b64decode(form["data"]), size + 1)
     return (np.frombuffer(data, dtype) if data else np.empty(0, dtype)).reshape(form["shape"]).copy()
 
 

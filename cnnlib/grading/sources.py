@@ -18,16 +18,17 @@ QUESTION_CELL = re.compile(r"(answer|check|setup|show|task|hints)-(\d\d-\d+)(-[a
 
 
 class CannotGrade(Exception):
-    """A file that cannot be graded at all: no notebook, no exercise of the course, a cell that is there twice."""
+    """A file that cannot be graded at all: no notebook, no exercise of the course, nothing that says what is what."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a notebook: what it is called, what kind it is, what it says."""
+    """A cell of a notebook: what it is called, what kind it is, what it says, and whether it has nbgrader's mark."""
 
     id: str
     cell_type: str
     source: str
+    marked: bool = True
 
 
 def sources():

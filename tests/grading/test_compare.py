@@ -171,5 +171,12 @@ def test_payloads_keep_every_kind_of_value():
 def test_a_payload_cannot_blow_up():
     form = encode(np.zeros(1000))
     assert "too large" in decode(form | {"shape": [10**6, 10**6]}, limit=10**6).name
-    with pytest.raises(ValueError, match="reshape"):
-        decode(form | {"shape": [999]})
+    for size in (999, 1001):
+        with pytest.raises(ValueError, match=r"reshape|buffer"):
+            decode(form | {"shape": [size]})
+
+
+def test_all_arrays_of_a_payload_share_one_limit():
+    form = encode([np.zeros(1000)] * 16)
+    got = decode(form, limit=5 * 8000)
+    assert [type(value).__name__ for value in got] == 5 * ["ndarray"] + 11 * ["Other"]

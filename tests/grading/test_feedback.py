@@ -1,5 +1,6 @@
 """`check` in the learner's own kernel."""
 
+import dataclasses
 import sys
 
 import numpy as np
@@ -77,3 +78,39 @@ def test_every_check_draws_anew():
     feedback("02.2", names(correlate1d=spy))
     feedback("02.2", names(correlate1d=spy))
     assert len(seen) == 8
+
+
+RIGHT = "import numpy as np\n\ndef correlate1d(x, w):\n    return {}\n"
+HONEST = RIGHT.format("np.array([(x[i : i + len(w)] * w).sum() for i in range(len(x) - len(w) + 1)])")
+
+
+def said_after(monkeypatch, *cells):
+    """What check says of 02.2 in a notebook that ran these cells."""
+    namespace = {}
+    for text in cells:
+        exec(text, namespace)
+    monkeypatch.setattr("cnnlib.grading.feedback.history", lambda: list(cells))
+    return feedback("02.2", namespace)
+
+
+def test_check_refuses_what_the_grade_refuses(monkeypatch):
+    says = said_after(monkeypatch, RIGHT.format("np.correlate(x, w, 'valid')"))
+    assert says == "the answer uses `numpy.correlate`, which this question does not allow."
+    says = said_after(monkeypatch, "import numpy as np\nslide = np.correlate", RIGHT.format("slide(x, w, 'valid')"))
+    assert "uses `numpy.correlate`" in says
+
+
+def test_check_looks_at_the_cells_whose_names_still_stand(monkeypatch):
+    assert said_after(monkeypatch, RIGHT.format("np.correlate(x, w)"), HONEST).startswith("right.")
+    scratch = "import numpy as np\nprint(np.correlate(np.ones(3), np.ones(2)))"
+    assert said_after(monkeypatch, scratch, HONEST, "x = np.convolve([1, 2], [1])").startswith("right.")
+
+
+def test_check_stops_an_endless_loop_by_itself(monkeypatch):
+    stubborn = "        try:\n            pass\n        except Exception:\n            pass\n"
+    endless = f"def correlate1d(x, w):\n    while True:\n{stubborn}"
+    question = dataclasses.replace(next(q for q in sources.questions("02") if q.id == "02.2"), seconds=0.3)
+    monkeypatch.setattr(sources, "questions", lambda exercise: [question])
+    namespace = {}
+    exec(endless, namespace)
+    assert "is there a loop that never ends" in feedback("02.2", names(**namespace))

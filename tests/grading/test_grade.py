@@ -5,13 +5,18 @@ import contextlib
 import csv
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
 from cnnlib.__main__ import main
-from cnnlib.grading import command, sources
+from cnnlib.grading import command, report, sources
 from cnnlib.grading import grade as grading
+from cnnlib.grading.command import find
+from cnnlib.grading.grade import Result
 from cnnlib.grading.runner import Limits, run
 
 HALF = {
@@ -29,7 +34,7 @@ SUBMISSIONS = {
     "half": {"answers": HALF},
     "own cells": {
         "own": [
-            ("setup", "%matplotlib inline\nnote = 'mine'\nimport os"),
+            ("setup", "%matplotlib inline\nnote = 'mine'\nimport os\nos.getcwd()"),
             ("answer-02-2", "print(correlate1d(np.arange(5), np.ones(2)))\n1 / 0"),
             ("answer-02-3", "from cnnlib.ops import correlate2d as theirs\nimport numpy as np"),
             ("hints-02-5", "def broken("),
@@ -90,7 +95,7 @@ def test_a_hung_own_cell_is_left_out_and_costs_nothing(results):
 def test_an_answer_that_stops_is_told_why(results, points):
     assert points(results["errors"]) == {"02.1": 2, "02.2": 0, "02.3": 3, "02.4": 0, "02.5": 2}
     says = {question.id: question.message for question in results["errors"].questions}
-    assert "SyntaxError" in says["02.2"]
+    assert says["02.2"] == "The answer cell is not Python: expected ':' in line 1."
     assert "NameError in `return correlate2d(x, w[::-1, ::-1]) / size`: name 'size' is not defined" in says["02.4"]
 
 
@@ -106,7 +111,7 @@ from pathlib import Path
 print([p.name for p in Path.cwd().iterdir()], Path.home().name, sorted(os.environ))
 raise ValueError(f"{list(Path.cwd().iterdir())} {sorted(os.environ)} {sys.argv}")
 """
-    done = run([("setup", text, 20, False)], Limits(), tmp_path)
+    done = run([("setup", text, 60, False)], Limits(), tmp_path)
     says = done.ends["setup"]["error"]["message"]
     assert says.startswith("[]")
     assert "CNNLIB_GRADING" not in says
@@ -117,7 +122,7 @@ def test_only_a_sealed_cell_hands_over_a_payload(tmp_path):
     mime = "application/vnd.cnnlib.payload+json"
     show = f"display({{'{mime}': {{'n': 1}}}}, raw=True)"
     large = f"display({{'{mime}': {{'n': 'x' * 3000}}}}, raw=True)"
-    cells = [("answer-99-1", show, 9, False), ("check-99-1", show, 9, True), ("check-99-2", large, 9, True)]
+    cells = [("answer-99-1", show, 60, False), ("check-99-1", show, 60, True), ("check-99-2", large, 60, True)]
     done = run(cells, Limits(payload=1000), tmp_path)
     assert "payload" not in done.ends["answer-99-1"]
     assert done.ends["check-99-1"]["payload"] == {"n": 1}
@@ -126,14 +131,14 @@ def test_only_a_sealed_cell_hands_over_a_payload(tmp_path):
 
 
 def test_the_time_in_all_is_limited(tmp_path):
-    cells = [("answer-99-1", "import time\ntime.sleep(60)", 60, False), ("check-99-1", "1", 9, True)]
-    done = run(cells, Limits(seconds=6), tmp_path)
+    cells = [("answer-99-1", "import time\ntime.sleep(300)", 300, False), ("check-99-1", "1", 9, True)]
+    done = run(cells, Limits(seconds=20), tmp_path)  # a busy machine takes half of it to start the kernel
     assert done.guilty == "answer-99-1"
-    assert "more than 6 seconds in all" in done.reason
+    assert "more than 20 seconds in all" in done.reason
 
 
 def test_memory_is_limited(tmp_path):
-    cells = [("answer-99-1", "x = bytearray(900_000_000)\nimport time\ntime.sleep(20)", 30, False)]
+    cells = [("answer-99-1", "x = bytearray(900_000_000)\nimport time\ntime.sleep(60)", 80, False)]
     done = run(cells, Limits(memory=600_000_000), tmp_path)
     assert done.ends.get("answer-99-1", {}).get("error", {}).get("error") == "MemoryError" or "memory" in done.reason
 
@@ -205,7 +210,7 @@ def test_exit_codes_say_full_marks_fewer_or_not_graded(monkeypatch, tmp_path, ca
 
 def test_a_missing_file_and_a_failing_grader_are_exit_code_2(tmp_path, monkeypatch, capsys):
     assert main(["grade", str(tmp_path / "nowhere.ipynb")]) == 2
-    assert "cannot be read" in capsys.readouterr().out
+    assert "there is no such file" in capsys.readouterr().out
     monkeypatch.setattr(command, "grade", lambda *_: 1 / 0)
     assert main(["grade", str(tmp_path / "a.ipynb")]) == 2
     assert "ZeroDivisionError" in capsys.readouterr().out
@@ -217,3 +222,44 @@ def test_the_hints_come_from_the_source():
         "Hint 2: the formula",
         "Hint 3: in pseudo-code",
     ]
+
+
+def test_a_name_that_is_not_utf8_is_shown_by_its_bytes_and_costs_nobody(tmp_path):
+    for name in (b"anna.ipynb", b"M\xfcller.ipynb"):
+        with open(os.path.join(os.fsencode(tmp_path), name), "w"):
+            pass
+    table, page = tmp_path / "class.csv", tmp_path / "class.html"
+    command = [sys.executable, "-m", "cnnlib", "grade", str(tmp_path), "--csv", str(table), "--html", str(page)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for text in (done.stdout, table.read_text(encoding="utf-8"), page.read_text(encoding="utf-8")):
+        assert "anna.ipynb" in text
+        assert r"M\xfcller.ipynb" in text.replace("\n", "")
+
+
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_graded(tmp_path, submit, capsys):
+    submit(tmp_path / "02.ipynb")
+    for wrong in (tmp_path / "nowhere" / "a.csv", tmp_path):
+        assert main(["grade", str(tmp_path), "--csv", str(wrong)]) == 2
+        told = capsys.readouterr().err
+        assert "cannot be written" in told
+        assert "Nothing was graded" in told
+
+
+def test_what_a_submission_says_cannot_command_a_terminal_or_a_spreadsheet(tmp_path):
+    assert report.shown("a\x1b[31m\u202eb\n") == r"a\x1b[31m\u202eb" + "\n"
+    result = Result("=cmd|' /C calc'!A0.ipynb", error="-1+1")
+    report.write_csv([result], tmp_path / "class.csv")
+    row = list(csv.reader((tmp_path / "class.csv").read_text(encoding="utf-8").splitlines()))[1]
+    assert row[0].startswith("'=")
+    assert row[-1].startswith("'-")
+
+
+def test_files_that_editors_and_archives_leave_beside_are_passed_over(tmp_path, submit):
+    for name in ("a/02.ipynb", "__MACOSX/a/02.ipynb", "a/._02.ipynb", "a/.ipynb_checkpoints/02.ipynb"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        submit(tmp_path / name)
+    assert find([tmp_path]) == [tmp_path / "a" / "02.ipynb"]

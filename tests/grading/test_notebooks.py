@@ -1,5 +1,6 @@
 """The source notebooks, the files derived from them, and the merge."""
 
+import os
 import re
 
 import nbformat
@@ -8,7 +9,15 @@ import pytest
 from cnnlib.grading import sources
 from cnnlib.grading.command import exercises
 from cnnlib.grading.grade import prepare, try_answers
-from cnnlib.grading.notebook import derive, merge, read_submission, recognize, update
+from cnnlib.grading.notebook import (
+    derive,
+    merge,
+    read_submission,
+    recognize,
+    remarks,
+    update,
+    without_answers,
+)
 from cnnlib.grading.rules import check_rules
 from cnnlib.grading.sources import CannotGrade, Cell, question_of
 
@@ -166,9 +175,14 @@ def test_merge_leaves_an_answer_out_that_is_no_code_cell_any_more():
     assert "answer-99-1" not in dict(merge(SOURCE, [Cell("answer-99-1", "markdown", "f = 1")]))
 
 
-def test_merge_refuses_a_doubled_cell():
-    with pytest.raises(CannotGrade, match="twice"):
-        merge(SOURCE, [SOURCE[1], SOURCE[1]])
+def test_merge_joins_the_parts_of_an_answer_and_leaves_its_stub_and_copies_out():
+    stub = without_answers(next(cell.source for cell in SOURCE if cell.id == "answer-99-1"))
+    parts = [Cell("answer-99-1", "code", text) for text in ("a = 1", stub, "f = a", "f = a")]
+    assert dict(merge(SOURCE, parts))["answer-99-1"] == "a = 1\nf = a"
+
+
+def test_merge_takes_given_cells_from_the_source_however_often_they_were_copied():
+    assert merge(SOURCE, [SOURCE[0], *SOURCE, SOURCE[0]]) == merge(SOURCE, SOURCE)
 
 
 def test_stubs_fit_the_place_of_the_solution(source_02):
@@ -182,6 +196,40 @@ def test_stubs_fit_the_place_of_the_solution(source_02):
 def test_an_exercise_is_recognized_by_its_cells_then_by_its_name(tmp_path, submit):
     cells = read_submission(submit(tmp_path / "renamed by somebody.ipynb"))
     assert recognize(cells, "07_other.ipynb") == "02"
-    assert recognize([Cell("", "code", "1")], "02_slide.ipynb") == "02"
+    with pytest.raises(CannotGrade, match=r"marks .* are gone"):
+        recognize([Cell("", "code", "1")], "02_slide.ipynb")
     with pytest.raises(CannotGrade, match="no exercise of this course"):
         recognize([Cell("", "code", "1")], "essay.ipynb")
+
+
+@pytest.mark.parametrize("stripped", ["all", "answer-02-2"])
+def test_cells_whose_marks_a_cleaner_took_are_recognized_by_their_ids(tmp_path, submit, stripped):
+    path = submit(tmp_path / "02.ipynb")
+    marked = read_submission(path)
+    nb = nbformat.read(path, 4)
+    for cell in nb.cells:
+        if stripped in ("all", cell.id):
+            cell.metadata = {}
+    nbformat.write(nb, path)
+    bare = read_submission(path)
+    source = sources.read_source("02")
+    assert merge(source, bare) == merge(source, marked)
+    assert not remarks(source, marked)
+    assert "lost the marks" in remarks(source, bare)[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_notebook_with_a_byte_order_mark_is_read(tmp_path, submit, encoding):
+    path = submit(tmp_path / "02.ipynb")
+    want, text = read_submission(path), path.read_text(encoding="utf-8")
+    mark = "\ufeff" if encoding.endswith(("le", "be")) else ""
+    path.write_text(mark + text, encoding=encoding)
+    assert read_submission(path) == want
+
+
+def test_only_regular_files_are_opened(tmp_path):
+    os.mkfifo(tmp_path / "02.ipynb")
+    with pytest.raises(CannotGrade, match="not a file"):
+        read_submission(tmp_path / "02.ipynb")
+    with pytest.raises(CannotGrade, match="no such file"):
+        read_submission(tmp_path / "03.ipynb")
