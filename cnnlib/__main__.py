@@ -83,10 +83,16 @@ def grade(args):
 
 
 def train(args):
-    """Train a recipe from all its seeds; write runs/NAME.json, the first seed's weights and their card."""
+    """Train a recipe from all its seeds; write runs/NAME.json, the first seed's weights and their card.
+
+    Of a study each arm is trained from all seeds, and runs/NAME.json holds them side by side.
+    """
     from cnnlib import recipes
 
     try:
+        if args.name in recipes.STUDIES:
+            print(recipes.save_study(recipes.run_study(args.name, device=args.device)))
+            return 0
         recipes.find(args.name)
         record, model = recipes.run(args.name, device=args.device, progress=True)
     except (ValueError, RuntimeError) as error:

@@ -5,7 +5,7 @@ import inspect
 import json
 import os
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -99,31 +99,60 @@ RECIPES = {
         for images, epochs in ((500, 60), (5_000, 20), (60_000, 5))
     },
 }
+SMALL = {  # chapter 10's network on so few images that it soon knows them by heart
+    "model": models.SmallCNN,
+    "arguments": {},
+    **CIFAR,
+    "images": 5_000,
+    "augment": {"flip": {}, "crop": {"padding": 2}, "cutout": {"size": 8}},
+    "config": Config(epochs=30, optimizer="sgd", lr=0.2, weight_decay=5e-4, label_smoothing=0.1),
+    "seeds": (0, 1, 2, 3, 4),
+    "watch": False,
+    "ship": False,
+}
+TRIAL = {**SMALL, "held_out": 5_000, "seeds": (100, 101)}  # scored on the last 5,000 training images, from other seeds
+STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config" names only the fields that change
+    "forty_seeds": {
+        **SMALL,
+        "images": 25_000,
+        "augment": {},
+        "config": Config(epochs=2, optimizer="sgd", lr=0.2, weight_decay=5e-4),
+        "seeds": tuple(range(40)),
+        "arms": {"plain": {}, "smoothed": {"config": {"label_smoothing": 0.1}}},
+    },
+}
 
 
 def tensors(name, split):
     """The images and labels of a recipe's data set, ready for its network.
 
-    split: "train" (the images that the recipe learns from), "test", or "rest" (the train split's other images)
+    split: "train" (the images that the recipe learns from), "rest" (the train split's other images), or "test", in
+    whose place a recipe that names "held_out" has so many images from the end of the train split
     Returns x (N, C, H, W) float32, y (N,) int64, and the Images they came from.
     Provided.
     """
     recipe = find(name)
-    images = load(recipe["data"], "test" if split == "test" else "train")
-    count = recipe.get("images")
-    part = {"train": slice(count), "rest": slice(count or len(images.labels), None)}.get(split, slice(None))
+    count, held_out = recipe.get("images"), recipe.get("held_out")
+    images = load(recipe["data"], "test" if split == "test" and not held_out else "train")
+    test = slice(-held_out, None) if held_out else slice(None)
+    part = {"train": slice(count), "rest": slice(count or len(images.labels), None), "test": test}[split]
     x = torch.from_numpy(to_float(images.images[part], recipe["mean"], recipe["std"]))
     return x, torch.from_numpy(images.labels[part]).long(), images
 
 
 def find(name):
-    """The recipe of that name.
+    """The recipe of that name; STUDY/ARM is the recipe of a study with the changes of one of its arms.
 
     Raises ValueError, with the names there are, if there is none.
     Provided.
     """
+    study, _, arm = name.partition("/")
+    if arm in STUDIES.get(study, {}).get("arms", {}):
+        recipe = {key: value for key, value in STUDIES[study].items() if key != "arms"}
+        change = STUDIES[study]["arms"][arm]
+        return {**recipe, **change, "config": replace(recipe["config"], **change.get("config", {}))}
     if name not in RECIPES:
-        raise ValueError(f'there is no recipe "{name}": choose one of {", ".join(RECIPES)}.')
+        raise ValueError(f'there is no recipe "{name}": choose one of {", ".join([*RECIPES, *STUDIES])}.')
     return RECIPES[name]
 
 
@@ -187,6 +216,46 @@ def run(name, *, device="cpu", log=print, progress=False):
         first = first or model
     sizes = {"parameters": models.count_parameters(first), "train_images": len(y), "test_images": len(test_y)}
     return {"name": name, "recipe": describe(name), **sizes, **where, "runs": runs}, first
+
+
+def run_study(name, *, device="cpu", log=print):
+    """Train each arm of a study from each of its seeds, as run does, and put what they reached side by side.
+
+    Returns the record, a dict for runs/NAME.json: for each arm its changes, and a list over its seeds of each result.
+    Raises ValueError if there is no such study, RuntimeError if only a stand-in of the data is here.
+    Provided.
+    """
+    if name not in STUDIES:
+        raise ValueError(f'there is no study "{name}": choose one of {", ".join(STUDIES)}.')
+    arms, first = {}, None
+    for arm, change in STUDIES[name]["arms"].items():
+        record, _ = run(f"{name}/{arm}", device=device, log=log)
+        first = first or record
+        arms[arm] = {"change": change, "parameters": record["parameters"], **columns(record["runs"])}
+    kept = ("train_images", "test_images", "hardware", "versions", "code")
+    return {"name": name, "recipe": describe_study(name), **{key: first[key] for key in kept}, "arms": arms}
+
+
+def describe_study(name):
+    """The recipe that a study changes, in plain numbers and texts, as JSON will hold it.
+
+    Provided.
+    """
+    recipe = {key: value for key, value in STUDIES[name].items() if key != "arms"}
+    model, config = recipe["model"].__name__, asdict(recipe["config"])
+    return {**recipe, "model": model, "config": config, "seeds": list(recipe["seeds"])}
+
+
+def columns(runs):
+    """The results of several seeds as a list for each quantity, with the accuracy after each epoch where it was watched.
+
+    Provided.
+    """
+    keys = ("seed", "test_accuracy", "test_loss", "train_accuracy", "seconds")
+    lists = {key: [run[key] for run in runs] for key in keys} | {"first_loss": [run["first_losses"][0] for run in runs]}
+    if "val_accuracy" in runs[0]["history"][0]:
+        lists["curve"] = [[entry["val_accuracy"] for entry in run["history"]] for run in runs]
+    return lists
 
 
 def checkpoint(name, seed):
@@ -268,6 +337,19 @@ def save(record, model):
     for seed in find(name)["seeds"]:
         checkpoint(name, seed).unlink(missing_ok=True)
     return paths
+
+
+def save_study(record):
+    """Write runs/NAME.json in one piece; then the checkpoints are no longer needed, and removed. Returns the path.
+
+    Provided.
+    """
+    path = train.RUNS / f"{record['name']}.json"
+    train.write_atomically(path, as_json(record))
+    for arm, results in record["arms"].items():
+        for seed in results["seed"]:
+            checkpoint(f"{record['name']}/{arm}", seed).unlink(missing_ok=True)
+    return path
 
 
 def card(record):
