@@ -99,19 +99,62 @@ RECIPES = {
         for images, epochs in ((500, 60), (5_000, 20), (60_000, 5))
     },
 }
-SMALL = {  # chapter 10's network on so few images that it soon knows them by heart
+SMALL = {  # chapter 10's whole recipe, on a fifth of the images
     "model": models.SmallCNN,
     "arguments": {},
     **CIFAR,
-    "images": 5_000,
+    "images": 10_000,
     "augment": {"flip": {}, "crop": {"padding": 2}, "cutout": {"size": 8}},
-    "config": Config(epochs=30, optimizer="sgd", lr=0.2, weight_decay=5e-4, label_smoothing=0.1),
+    "config": Config(epochs=8, optimizer="sgd", lr=0.2, weight_decay=5e-4, label_smoothing=0.1),
     "seeds": (0, 1, 2, 3, 4),
     "watch": False,
     "ship": False,
 }
-TRIAL = {**SMALL, "held_out": 5_000, "seeds": (100, 101)}  # scored on the last 5,000 training images, from other seeds
+RAW = {"mean": 0.0, "std": 1.0}  # pixels from 0 to 1
+WITHOUT_NORM = {"arguments": {"batch_norm": False}}
+CONSTANT = {"config": {"schedule": "constant"}}
+FIRST = {  # the recipe with which chapter 10 begins: none of its ingredients
+    **RAW,
+    **WITHOUT_NORM,
+    "augment": {},
+    "config": {"schedule": "constant", "weight_decay": 0.0, "label_smoothing": 0.0},
+}
+METHODS = {
+    "sgd": {"config": {"momentum": 0.0, "weight_decay": 0.0}},
+    "momentum": {"config": {"weight_decay": 0.0}},
+    "adam": {"config": {"optimizer": "adam", "weight_decay": 0.0}},
+}
+
+
+def with_rate(change, rate):
+    """The changes of an arm, and a learning rate.
+
+    Provided.
+    """
+    return {**change, "config": {**change.get("config", {}), "lr": rate}}
+
+
 STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config" names only the fields that change
+    "rates": {  # by which the rates below are chosen, on training images held out, from a seed that is not used again
+        **SMALL,
+        "held_out": 10_000,
+        "seeds": (100,),
+        "arms": {
+            f"{name}_{rate:g}": with_rate(change, rate)
+            for name, change, rates in (
+                ("first", FIRST, (0.0125, 0.025, 0.05, 0.1)),
+                ("first_normalized", {**FIRST, **CIFAR}, (0.0125, 0.025, 0.05, 0.1)),
+                ("first_batch_norm", {**FIRST, **CIFAR, "arguments": {}}, (0.025, 0.05, 0.1, 0.2)),
+                ("full", {}, (0.05, 0.1, 0.2, 0.4)),
+                ("no_batch_norm", WITHOUT_NORM, (0.025, 0.05, 0.1, 0.2)),
+                ("constant", CONSTANT, (0.025, 0.05, 0.1, 0.2)),
+                ("sgd", METHODS["sgd"], (0.2, 0.4, 0.8, 1.6, 3.2)),
+                ("momentum", METHODS["momentum"], (0.05, 0.1, 0.2, 0.4, 0.8)),
+                ("adam", METHODS["adam"], (0.0025, 0.005, 0.01, 0.02, 0.04)),
+            )
+            for rate in rates
+        },
+    },
     "forty_seeds": {
         **SMALL,
         "images": 25_000,
@@ -247,7 +290,7 @@ def describe_study(name):
 
 
 def columns(runs):
-    """The results of several seeds as a list for each quantity, with the accuracy after each epoch where it was watched.
+    """The results of several seeds as a list for each quantity, and its curve where one was watched.
 
     Provided.
     """
