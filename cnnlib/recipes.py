@@ -142,8 +142,8 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
         "arms": {
             f"{name}_{rate:g}": with_rate(change, rate)
             for name, change, rates in (
-                ("first", FIRST, (0.0125, 0.025, 0.05, 0.1)),
-                ("first_normalized", {**FIRST, **CIFAR}, (0.0125, 0.025, 0.05, 0.1)),
+                ("first", FIRST, (0.05, 0.1, 0.2, 0.4)),
+                ("first_normalized", {**FIRST, **CIFAR}, (0.0125, 0.025, 0.05, 0.1, 0.2)),
                 ("first_batch_norm", {**FIRST, **CIFAR, "arguments": {}}, (0.025, 0.05, 0.1, 0.2)),
                 ("full", {}, (0.05, 0.1, 0.2, 0.4)),
                 ("no_batch_norm", WITHOUT_NORM, (0.025, 0.05, 0.1, 0.2)),
