@@ -6,7 +6,7 @@ PY := $(BIN)/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 CHAPTERS := $(wildcard chapters/[0-9]*.ipynb)
 
-.PHONY: book test lab execute exercises lint bench serve clean
+.PHONY: book test lab execute exercises bibliography lint bench serve clean
 
 book: $(VENV)/book.stamp
 	rm -rf _build
@@ -24,6 +24,9 @@ execute: $(VENV)/all.stamp
 
 exercises: $(VENV)/all.stamp
 	$(PY) -m cnnlib exercises
+
+bibliography: $(VENV)/book.stamp
+	$(PY) _ext/bibliography.py
 
 lint: $(VENV)/all.stamp
 	$(BIN)/ruff check .

@@ -22,10 +22,10 @@ NEEDS = {
     "design-tabs.js": "sd-tab-set",
     "sphinx-design.min.css": 'class="sd-',
     "quiz.js": 'class="quiz"',
+    "quiz.css": 'class="quiz"',
     "vendor/mathjax/tex-svg.js": 'class="math',
 }
-# A name that is not what one reads on the button; roles that are deprecated (docutils gives them to the bibliography).
-MENDED = re.compile(r' aria-label="Toggle hidden content"| role="doc-\w+"| role="list"(?= class="citation-list")')
+MENDED = re.compile(r' aria-label="Toggle hidden content"')  # a name that is not what one reads on the button
 OFF = ("sphinx-thebe", "togglebutton")  # sphinx-thebe loads from a CDN; boxes unfold without sphinx-togglebutton
 UNUSED = [  # what the theme and its extensions put beside the pages, and no page asks for
     "**/*.map",
