@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from cnnlib import data, models, train
+from cnnlib import augment, data, models, train
 from cnnlib.data import load, to_float
 from cnnlib.train import Config
 
@@ -49,7 +49,7 @@ RECIPES = {
         "model": models.TwoConvCNN,  # a class or a function that makes the network
         "arguments": {},  # its arguments
         **MNIST,  # trained on the images of the train split, as (pixel / 255 - mean) / std
-        "augment": {},  # functions of cnnlib.data with their arguments, in this order
+        "augment": {},  # functions of cnnlib.augment with their arguments, in this order
         "config": Config(epochs=3, batch_size=64, optimizer="adam", lr=3e-3),
         "seeds": (0, 1, 2, 3, 4),
         "watch": False,  # True: measure the test images after each epoch too, for a curve; nothing is chosen by it
@@ -226,14 +226,14 @@ def augmentation(name):
 
     Provided.
     """
-    chain = [partial(getattr(data, function), **options) for function, options in find(name)["augment"].items()]
+    chain = [partial(getattr(augment, function), **options) for function, options in find(name)["augment"].items()]
 
-    def augment(x, generator):
+    def changed(x, generator):
         for change in chain:
             x = change(x, generator=generator)
         return x
 
-    return augment if chain else None
+    return changed if chain else None
 
 
 def run(name, *, device="cpu", log=print, progress=False):
@@ -342,7 +342,7 @@ def circumstances(device):
 
     Provided.
     """
-    code = "".join(inspect.getsource(part) for part in (train, models, data.flip, data.crop, data.cutout))
+    code = "".join(inspect.getsource(part) for part in (train, models, augment.flip, augment.crop, augment.cutout))
     return {
         "hardware": {"device": device, "processor": processor(device), "threads": torch.get_num_threads()},
         "versions": {"python": platform.python_version(), "torch": torch.__version__},

@@ -22,7 +22,7 @@ TAGS = {
     "compare",
     "solution",
 }
-TAUGHT = ["ops", "check", "data", "models", "train", "ledger", "explain"]
+TAUGHT = ["ops", "check", "data", "augment", "models", "train", "ledger", "explain"]
 
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cnnlib.data import batches, crop, cutout, flip
+from cnnlib.augment import batches, crop, cutout, flip
 from cnnlib.torchvision import v2
 
 
