@@ -144,8 +144,8 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
             for name, change, rates in (
                 ("first", FIRST, (0.05, 0.1, 0.2, 0.4)),
                 ("first_normalized", {**FIRST, **CIFAR}, (0.0125, 0.025, 0.05, 0.1, 0.2)),
-                ("first_batch_norm", {**FIRST, **CIFAR, "arguments": {}}, (0.025, 0.05, 0.1, 0.2)),
-                ("full", {}, (0.05, 0.1, 0.2, 0.4)),
+                ("first_batch_norm", {**FIRST, **CIFAR, "arguments": {}}, (0.05, 0.1, 0.2, 0.4)),
+                ("full", {}, (0.1, 0.2, 0.4, 0.8)),
                 ("no_batch_norm", WITHOUT_NORM, (0.025, 0.05, 0.1, 0.2)),
                 ("constant", CONSTANT, (0.025, 0.05, 0.1, 0.2)),
                 ("sgd", METHODS["sgd"], (0.2, 0.4, 0.8, 1.6, 3.2)),

@@ -243,9 +243,8 @@ def make_optimizer(model, config):
             model.parameters(), lr=config.lr, betas=(config.momentum, 0.999), weight_decay=config.weight_decay
         )
     if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, nesterov=True
-        )
+        options = {"momentum": config.momentum, "nesterov": config.momentum > 0}  # nothing to look ahead by without
+        return torch.optim.SGD(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, **options)
     if config.optimizer == "rmsprop":  # 0.9 is Keras's rho; torch's own alpha is 0.99
         return torch.optim.RMSprop(
             model.parameters(), lr=config.lr, alpha=config.momentum, weight_decay=config.weight_decay
