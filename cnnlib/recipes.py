@@ -145,11 +145,11 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
                 ("first", FIRST, (0.05, 0.1, 0.2, 0.4)),
                 ("first_normalized", {**FIRST, **CIFAR}, (0.0125, 0.025, 0.05, 0.1, 0.2)),
                 ("first_batch_norm", {**FIRST, **CIFAR, "arguments": {}}, (0.05, 0.1, 0.2, 0.4)),
-                ("full", {}, (0.1, 0.2, 0.4, 0.8)),
+                ("full", {}, (0.2, 0.4, 0.8, 1.6)),
                 ("no_batch_norm", WITHOUT_NORM, (0.025, 0.05, 0.1, 0.2)),
-                ("constant", CONSTANT, (0.025, 0.05, 0.1, 0.2)),
-                ("sgd", METHODS["sgd"], (0.2, 0.4, 0.8, 1.6, 3.2)),
-                ("momentum", METHODS["momentum"], (0.05, 0.1, 0.2, 0.4, 0.8)),
+                ("constant", CONSTANT, (0.05, 0.1, 0.2, 0.4)),
+                ("sgd", METHODS["sgd"], (0.4, 0.8, 1.6, 3.2, 6.4)),
+                ("momentum", METHODS["momentum"], (0.1, 0.2, 0.4, 0.8, 1.6)),
                 ("adam", METHODS["adam"], (0.0025, 0.005, 0.01, 0.02, 0.04)),
             )
             for rate in rates
