@@ -105,7 +105,7 @@ SMALL = {  # chapter 10's whole recipe, on a fifth of the images
     **CIFAR,
     "images": 10_000,
     "augment": {"flip": {}, "crop": {"padding": 2}, "cutout": {"size": 8}},
-    "config": Config(epochs=8, optimizer="sgd", lr=0.2, weight_decay=5e-4, label_smoothing=0.1),
+    "config": Config(epochs=8, optimizer="sgd", lr=0.8, weight_decay=5e-4, label_smoothing=0.1),
     "seeds": (0, 1, 2, 3, 4),
     "watch": False,
     "ship": False,
@@ -134,6 +134,32 @@ def with_rate(change, rate):
     return {**change, "config": {**change.get("config", {}), "lr": rate}}
 
 
+BARE = {"weight_decay": 0.0, "label_smoothing": 0.0}  # the rates below are the best of the study "rates"
+LEDGER = {  # each arm has one ingredient more than the arm above; the last is the whole recipe
+    "nothing": with_rate(FIRST, 0.05),
+    "+_normalized_input": with_rate({**FIRST, **CIFAR}, 0.025),
+    "+_batch_norm": with_rate({**FIRST, **CIFAR, "arguments": {}}, 0.2),
+    "+_schedule": {"augment": {}, "config": BARE},
+    "+_weight_decay": {"augment": {}, "config": {"label_smoothing": 0.0}},
+    "+_flip": {"augment": {"flip": {}}, "config": {"label_smoothing": 0.0}},
+    "+_crop": {"augment": {"flip": {}, "crop": {"padding": 2}}, "config": {"label_smoothing": 0.0}},
+    "+_label_smoothing": {"augment": {"flip": {}, "crop": {"padding": 2}}},
+    "+_cutout": {},
+}
+ABLATION = {  # one ingredient left out of the whole recipe, made wrong, or added
+    "full": {},
+    "no_normalization": RAW,
+    "wrong_std": {"std": (0.2023, 0.1994, 0.2010)},
+    "no_batch_norm": with_rate(WITHOUT_NORM, 0.1),
+    "no_flip": {"augment": {"crop": {"padding": 2}, "cutout": {"size": 8}}},
+    "no_crop": {"augment": {"flip": {}, "cutout": {"size": 8}}},
+    "no_cutout": {"augment": {"flip": {}, "crop": {"padding": 2}}},
+    "no_augmentation": {"augment": {}},
+    "no_weight_decay": {"config": {"weight_decay": 0.0}},
+    "no_schedule": with_rate(CONSTANT, 0.1),
+    "no_label_smoothing": {"config": {"label_smoothing": 0.0}},
+    "with_dropout": {"arguments": {"dropout": 0.2}},
+}
 STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config" names only the fields that change
     "rates": {  # by which the rates below are chosen, on training images held out, from a seed that is not used again
         **SMALL,
@@ -142,7 +168,7 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
         "arms": {
             f"{name}_{rate:g}": with_rate(change, rate)
             for name, change, rates in (
-                ("first", FIRST, (0.05, 0.1, 0.2, 0.4)),
+                ("first", FIRST, (0.025, 0.05, 0.1, 0.2)),
                 ("first_normalized", {**FIRST, **CIFAR}, (0.0125, 0.025, 0.05, 0.1, 0.2)),
                 ("first_batch_norm", {**FIRST, **CIFAR, "arguments": {}}, (0.05, 0.1, 0.2, 0.4)),
                 ("full", {}, (0.2, 0.4, 0.8, 1.6)),
@@ -153,6 +179,15 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
                 ("adam", METHODS["adam"], (0.0025, 0.005, 0.01, 0.02, 0.04)),
             )
             for rate in rates
+        },
+    },
+    "ledger": {**SMALL, "arms": LEDGER},
+    "ablation": {**SMALL, "arms": ABLATION},
+    "optimizers": {
+        **SMALL,
+        "watch": True,
+        "arms": {
+            name: with_rate(METHODS[name], rate) for name, rate in (("sgd", 3.2), ("momentum", 0.4), ("adam", 0.02))
         },
     },
     "forty_seeds": {
