@@ -6,7 +6,7 @@ PY := $(BIN)/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 CHAPTERS := $(wildcard chapters/[0-9]*.ipynb)
 
-.PHONY: book test lab execute exercises bibliography lint bench serve clean
+.PHONY: book test lab execute exercises pages lint bench serve clean
 
 book: $(VENV)/book.stamp
 	rm -rf _build
@@ -17,7 +17,7 @@ test: $(VENV)/all.stamp book lint
 	$(PY) -m pytest
 
 lab: $(VENV)/all.stamp
-	$(BIN)/jupyter lab --notebook-dir=.
+	$(BIN)/jupyter lab --notebook-dir=. --LabApp.app_settings_dir=lab --LabApp.default_url=/lab/tree/start.md
 
 execute: $(VENV)/all.stamp
 	$(PY) -m cnnlib execute $(or $(NB),$(CHAPTERS))
@@ -25,8 +25,9 @@ execute: $(VENV)/all.stamp
 exercises: $(VENV)/all.stamp
 	$(PY) -m cnnlib exercises
 
-bibliography: $(VENV)/book.stamp
+pages: $(VENV)/book.stamp
 	$(PY) _ext/bibliography.py
+	$(PY) _ext/overview.py
 
 lint: $(VENV)/all.stamp
 	$(BIN)/ruff check .

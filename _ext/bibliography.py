@@ -11,7 +11,7 @@ HEAD = """# Bibliography
 
 What the chapters cite.
 
-<!-- Made from references.bib by `make bibliography`: change it there. -->
+<!-- Made from references.bib by `make pages`: change it there. -->
 """
 ENTRY = re.compile(r"^@(\w+)\{([\w-]+),\n(.*?)^\}$", re.MULTILINE | re.DOTALL)
 FIELD = re.compile(r"^  (\w+)\s*= \{(.*)\},?$")

@@ -47,9 +47,17 @@ class Boxes(SphinxTransform):
 
 def bold_beginning(quote):
     """The bold text with which a block quote begins, or None."""
-    first = quote[0] if quote.children else None
-    word = first[0] if isinstance(first, nodes.paragraph) and first.children else None
+    word = next(iter(beginning(quote)), None)
     return word if isinstance(word, nodes.strong) else None
+
+
+def beginning(node):
+    """The parts of the paragraph with which a quote or an item begins, without the empty texts that MyST leaves."""
+    first = node[0] if node.children else None
+    if not isinstance(first, nodes.paragraph):
+        return []
+    first.children = [part for part in first if part.astext() or not isinstance(part, nodes.Text)]
+    return first.children
 
 
 def box(title, word, quote):
@@ -92,7 +100,8 @@ def equation_id(label):
 def number_by_tag(app, env):
     """Number equations as their tags say."""
     for label, (docname, _) in env.get_domain("math").equations.items():
-        env.toc_fignumbers[docname]["displaymath"][equation_id(label)] = tuple(label.split("."))
+        numbers = env.toc_fignumbers.setdefault(docname, {}).setdefault("displaymath", {})
+        numbers[equation_id(label)] = tuple(label.split("."))
     return []
 
 
@@ -107,7 +116,7 @@ class Entries(SphinxTransform):
             if not all(names):
                 continue
             texts = [item.astext() for item in items]
-            if all(isinstance(item[0][0], nodes.strong) and re.match(r"[^:]+:", item.astext()) for item in items):
+            if all(is_term(item[0]) for item in items):
                 ids = self.glossary(items)
             else:
                 items["classes"].append("entries")
@@ -129,28 +138,34 @@ class Entries(SphinxTransform):
         ids, entries = [], nodes.definition_list(classes=["glossary"])
         for item in items:
             paragraph = item[0]
-            colon = next(k for k, part in enumerate(paragraph) if isinstance(part, nodes.Text) and ":" in part)
+            colon = next(k for k, part in enumerate(paragraph) if part.astext().startswith(":"))
             terms = [
                 make_glossary_term(self.env, part.children, None, paragraph.source, paragraph.line, None, self.document)
                 for part in paragraph[:colon]
                 if isinstance(part, nodes.strong)
             ]
-            text = nodes.Text(paragraph[colon].split(":", 1)[1].lstrip())
+            text = nodes.Text(paragraph[colon].astext()[1:].lstrip())
             meaning = nodes.definition("", nodes.paragraph("", "", text, *paragraph[colon + 1 :]), *item[1:])
             entries += nodes.definition_list_item("", *terms, meaning)
             ids.append(terms[0]["ids"][0])
-        items.replace_self(addnodes.glossary("", entries))
+        items.replace_self(addnodes.glossary("", entries, sorted=False))
         return ids
 
 
 def anchor(item):
     """Take the `<a id="..."></a>` off the beginning of a list item; returns its id, or None."""
-    first = item[0] if item.children else None
-    opens = isinstance(first, nodes.paragraph) and len(first) > 2 and isinstance(first[0], nodes.raw)
-    if opens and (found := ANCHOR.fullmatch(first[0].astext())):
-        del first[:2]
+    parts = beginning(item)
+    if len(parts) > 2 and isinstance(parts[0], nodes.raw) and (found := ANCHOR.fullmatch(parts[0].astext())):
+        del item[0][:2]
+        beginning(item)
         return found[1]
     return None
+
+
+def is_term(paragraph):
+    """Whether a paragraph begins with terms in bold and a colon."""
+    after = next((part for part in paragraph if not isinstance(part, nodes.strong) and part.astext() != ", "), None)
+    return isinstance(paragraph[0], nodes.strong) and isinstance(after, nodes.Text) and after.startswith(":")
 
 
 class Links(SphinxPostTransform):

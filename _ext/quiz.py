@@ -28,7 +28,7 @@ class Quizzes(SphinxTransform):
         cells = [cell for cell in self.document.findall(nodes.container) if cell.get("nb_element") == "cell_code"]
         for cell in cells:
             if found := CALL.fullmatch(next((code.astext().strip() for code in cell.findall(nodes.literal_block)), "")):
-                cell.replace_self(self.quiz(found[2], cell))
+                cell.parent.replace(cell, self.quiz(found[2], cell))
 
     def quiz(self, name, cell):
         """The nodes of a quiz; none, and a warning with the line of its YAML, if it cannot be read."""

@@ -183,7 +183,7 @@ def execute(path):
         raise RuntimeError(f"{path} is left as it was: " + "; ".join(found))
     nb.metadata = {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
+        "language_info": nb.metadata.language_info,  # the kernel's own, which JupyterLab would write on opening
         "cnnlib": {"digest": digest(nb), "seconds": round(seconds)},
     }
     part = Path(path).with_suffix(".part")

@@ -147,10 +147,26 @@ def _number(text, where, line):
 
 
 def shuffled(name, questions):
-    """The questions with their choices in another order, always the same one for this quiz and question. Provided."""
+    """The questions with their choices in another order, always the same one for this quiz and question.
+
+    Where two questions in turn have one right choice each, it never stands in the same place twice.
+    Provided.
+    """
+    before = None
     for number, question in enumerate(questions, 1):
-        random.Random(f"{name} {number}").shuffle(question.get("choices", []))
+        choices, draw = question.get("choices", []), random.Random(f"{name}.{number}")
+        draw.shuffle(choices)
+        while before is not None and place_of_right(choices) == before:
+            draw.shuffle(choices)
+        place = place_of_right(choices)
+        before = before if place is None else place
     return questions
+
+
+def place_of_right(choices):
+    """Where the right choice stands, None unless there is exactly one. Provided."""
+    places = [place for place, choice in enumerate(choices) if "right" in choice]
+    return places[0] if len(places) == 1 else None
 
 
 def as_text(name, questions):

@@ -79,18 +79,15 @@ def sample(new_project, build):
 @pytest.fixture(scope="session")
 def broken(new_project, build):
     """A project with mistakes in its pages, its build's exit status, and what that build printed."""
-    quiz = "\nText.\n\n```{quiz}\n- question: What?\n  choices:\n    - text: that\n      why: No.\n"
-    quiz += "    - text: this\n      rihgt: true\n```\n"
 
-    def with_quiz(text):
-        nb = nbformat.reads(text, 4)
-        nb.cells[0].source += quiz
-        return nbformat.writes(nb)
+    def with_mistakes(text):
+        return f"{text}\n[nowhere](nowhere.md)\n\n> **Tipp.** A box.\n\nSee Figure 9.9, and equation (9.8).\n"
 
-    def with_both(text):
-        return f"{text}{quiz}\n[nowhere](nowhere.md)\n"
+    def with_wrong_key(text):
+        return text.replace("      right: true", "      rihgt: true", 1)
 
-    project = new_project([("chapters/plain.md", with_both), ("chapters/02_sample.ipynb", with_quiz)])
+    changes = [("chapters/plain.md", with_mistakes), ("chapters/quizzes/02.yml", with_wrong_key)]
+    project = new_project(changes)
     return project, *build(project)
 
 
@@ -253,15 +250,14 @@ def lab(tmp_path_factory):
         "JUPYTERLAB_SETTINGS_DIR",
         "IPYTHONDIR",
     ]
-    options = [
-        "--no-browser",
-        "--allow-root",
-        "--LabApp.news_url=None",
-        "--LabApp.expose_app_in_browser=True",
-        "--IdentityProvider.token=",
+    options = ["--no-browser", "--allow-root", "--LabApp.expose_app_in_browser=True", "--IdentityProvider.token="]
+    options += [f"--LabApp.app_settings_dir={ROOT / 'lab'}", "--LabApp.default_url=/lab/tree/start.md"]
+    options += [
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={folder}",
     ]
-    options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--ServerApp.ip=127.0.0.1"]
-    options += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
     with (home / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *options],

@@ -10,7 +10,9 @@ from cnnlib.models import (
     BasicBlock,
     ResNet,
     SimpleCNN,
+    ThreeConvCNN,
     TwoConvCNN,
+    conv_stack,
     count_parameters,
     evaluating,
     plain_cifar,
@@ -262,3 +264,37 @@ def test_evaluating_puts_each_mode_back_as_it_was_after_an_error_too():
     with pytest.raises(ZeroDivisionError):
         fail_while_evaluating(model)
     assert [module.training for module in model] == [True, False, True]
+
+
+def test_three_conv_has_the_ledger_of_its_origin():
+    sizes = [sum(p.numel() for p in layer.parameters()) for layer in ThreeConvCNN().children()]
+    assert sizes == [320, 18_496, 36_928, 36_928, 650]
+    assert count_parameters(ThreeConvCNN()) == 93_322
+
+
+def test_three_conv_is_the_stack_of_three():
+    model, stack, x = seeded(ThreeConvCNN, 0).double(), conv_stack(3).double(), images().double()
+    for mine, theirs in zip(model.parameters(), stack.parameters(), strict=True):
+        theirs.data.copy_(mine.data)
+    torch.testing.assert_close(model(x), stack(x), rtol=1e-12, atol=1e-12)
+
+
+def test_three_conv_has_as_many_outputs_as_classes_and_says_what_it_wants():
+    assert ThreeConvCNN(classes=3)(images(2)).shape == (2, 3)
+    with pytest.raises(ValueError, match=r"this network wants \(N, 1, 28, 28\)"):
+        ThreeConvCNN()(torch.zeros(2, 3, 28, 28))
+
+
+@pytest.mark.parametrize(("depth", "parameters"), [(1, 347_146), (2, 121_930), (3, 93_322), (4, 97_482)])
+def test_every_stack_of_convolutions_learns_with_all_its_parameters(depth, parameters):
+    model = seeded(lambda: conv_stack(depth), 0)
+    assert count_parameters(model) == parameters
+    assert sum(isinstance(layer, nn.Conv2d) for layer in model) == depth
+    F.cross_entropy(model(images(64)), torch.arange(64) % 10).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize("depth", [0, 5, 2.5])
+def test_another_number_of_convolutions_is_refused(depth):
+    with pytest.raises(ValueError, match="must be 1, 2, 3 or 4"):
+        conv_stack(depth)

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from itertools import pairwise
 
 import pytest
 import torch
@@ -69,6 +70,30 @@ def test_plain_and_residual_networks_were_trained_alike():
         same = first["recipe"] | {key: record["recipe"][key] for key in ("model", "arguments")}
         assert record["recipe"] == same
         assert (record["hardware"], record["code"]) == (first["hardware"], first["code"])
+
+
+def test_three_conv_is_recorded_on_all_images_and_on_the_first_four_fifths():
+    whole, split = load_record("three_conv"), load_record("three_conv_split")
+    assert (whole["train_images"], split["train_images"]) == (60_000, 48_000)
+    own = {"images": 48_000, "watch": "rest", "ship": False}
+    assert split["recipe"] == whole["recipe"] | own
+    for record in (whole, split):
+        scores = [run["test_accuracy"] for run in record["runs"]]
+        assert 0.985 < min(scores) <= max(scores) < 0.995
+    assert all(run["history"][-1]["val_accuracy"] > 0.985 for run in split["runs"])
+
+
+def test_ten_times_the_images_are_worth_more_than_any_depth():
+    def mean(depth, images, which="test_accuracy"):
+        runs = load_record(f"stack{depth}_{images}")["runs"]
+        return sum(run[which] for run in runs) / len(runs)
+
+    sizes, depths = (500, 5_000, 60_000), (1, 2, 3, 4)
+    for few, many in pairwise(sizes):
+        assert max(mean(depth, few) for depth in depths) < min(mean(depth, many) for depth in depths)
+    for images in sizes:
+        assert mean(1, images) + 0.003 < min(mean(depth, images) for depth in (2, 3, 4))
+        assert all(mean(depth, images, "train_accuracy") > 0.997 for depth in depths)
 
 
 @shipped
@@ -172,6 +197,26 @@ def test_a_watched_recipe_measures_the_test_images_after_each_epoch_and_ships_no
     for run in record["runs"]:
         assert run["history"][-1]["val_accuracy"] == pytest.approx(run["test_accuracy"], abs=1e-6)
     assert recipes.save(record, model) == [small / "small.json"]
+
+
+def test_a_recipe_may_learn_from_its_first_images_and_watch_the_others(small, monkeypatch):
+    monkeypatch.setitem(RECIPES, "small", {**RECIPES["small"], "images": 30, "watch": "rest", "ship": False})
+    (x, y, _), (rest_x, rest_y, _) = recipes.tensors("small", "train"), recipes.tensors("small", "rest")
+    assert (len(y), len(rest_y), len(recipes.tensors("small", "test")[1])) == (30, 10, 40)
+    assert torch.equal(torch.cat([x, rest_x]), recipes.tensors("small", "test")[0])
+    record, model = recipes.run("small", log=lambda _: None)
+    assert record["train_images"] == 30
+    model, history = recipes.start("small", 7, x=x, y=y)
+    last = record["runs"][0]["history"][-1]
+    assert last["val_accuracy"] == pytest.approx(train.evaluate(model, rest_x, rest_y)["accuracy"], abs=1e-6)
+    assert record["runs"][0]["train_accuracy"] == train.evaluate(model, x, y)["accuracy"]
+    assert [entry["train_loss"] for entry in history] == pytest.approx(
+        [entry["train_loss"] for entry in record["runs"][0]["history"]], abs=1e-6
+    )
+
+
+def test_without_a_number_of_images_all_are_learned_from(small):
+    assert (len(recipes.tensors("small", "train")[1]), len(recipes.tensors("small", "rest")[1])) == (40, 0)
 
 
 def test_the_shipped_weights_are_those_of_the_first_seed(small):

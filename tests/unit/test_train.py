@@ -113,7 +113,7 @@ def test_a_network_overfits_64_images():
     assert evaluate(model, x, torch.arange(64) % 10)["accuracy"] == 1
 
 
-@pytest.mark.parametrize(("optimizer", "lr"), [("adam", 0.01), ("sgd", 0.05), ("muon", 0.05)])
+@pytest.mark.parametrize(("optimizer", "lr"), [("adam", 0.01), ("sgd", 0.05), ("rmsprop", 0.005), ("muon", 0.05)])
 def test_it_generalizes_on_an_easy_task_with_any_optimizer(optimizer, lr):
     model = network()
     fit(model, *examples(400), Config(lr=lr, batch_size=16, optimizer=optimizer))
