@@ -98,6 +98,11 @@ function startQuestion(form, key, name, changed) {
     event.preventDefault();
     judge();
   });
+  form.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.target.tagName !== "INPUT") return;
+    event.preventDefault(); // in JupyterLab the key alone submits no form
+    form.requestSubmit();
+  });
   form.addEventListener("input", clear);
 
   const kept = memory.get(name);
