@@ -17,7 +17,7 @@ DTYPES = (  # what PyTorch can turn and move; its wider unsigned integers and it
 def batches(x, y, batch_size, *, generator=None):
     """The examples in a new order, batch by batch; the last batch may be shorter, and of no examples there is none.
 
-    x: (N, ...) tensor    y: (N, ...) tensor    generator: a torch.Generator that draws the order, or None for torch's own
+    x, y: (N, ...) tensors    generator: a torch.Generator that draws the order, or None for torch's own
     Yields pairs of (B, ...) and (B, ...). The order is drawn at the call.
     Raises ValueError if x and y differ in length, or batch_size is no whole number from 1 up.
     Provided.
