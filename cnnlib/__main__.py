@@ -99,23 +99,25 @@ def grade(args):
 
 
 def train(args):
-    """Train a recipe from all its seeds; write runs/NAME.json, the first seed's weights and their card.
-
-    Of a study each arm is trained from all seeds, and runs/NAME.json holds them side by side.
-    """
+    """Train a recipe or a study from all its seeds; write its record, weights, card; 0: done, 2: not, 130: stopped."""
     from cnnlib import recipes
 
     try:
         if args.name in recipes.STUDIES:
-            print(recipes.save_study(recipes.run_study(args.name, device=args.device)))
+            print(*recipes.save_study(recipes.run_study(args.name, device=args.device)), sep="\n")
             return 0
-        recipes.find(args.name)
         record, model = recipes.run(args.name, device=args.device, progress=True)
+        for path in recipes.save(record, model):
+            print(path)
     except (ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 2
-    for path in recipes.save(record, model):
-        print(path)
+    except OSError as error:
+        print(f"{error}. Make room, or allow it, and call again: finished epochs are kept.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on after the last finished epoch.", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -125,7 +127,7 @@ def evaluate(args):
 
     try:
         card, accuracy = recipes.score(args.name, device=args.device, precision=args.precision)
-    except (ValueError, RuntimeError, FileNotFoundError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     print(

@@ -274,10 +274,34 @@ def evaluating(model):
 
     Provided.
     """
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
+    with modes_put_back(model):
+        model.eval()
         yield model
+
+
+@contextmanager
+def training(model):
+    """Training mode within a `with` block; then each module is in the mode it was in before, after an error too.
+
+    Modules that were put into evaluation mode stay in it, a batch normalization for example whose statistics are to
+    stay. But a network that is in evaluation mode as a whole, as train.load_weights leaves it, trains as a whole.
+    Provided.
+    """
+    with modes_put_back(model):
+        if not any(module.training for module in model.modules()):
+            model.train()
+        yield model
+
+
+@contextmanager
+def modes_put_back(model):
+    """After the `with` block, and after an error in it, each module is in the mode it was in before.
+
+    Provided.
+    """
+    modes = {module: module.training for module in model.modules()}
+    try:
+        yield
     finally:
-        for module, training in modes.items():
-            module.training = training
+        for module, mode in modes.items():
+            module.training = mode

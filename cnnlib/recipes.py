@@ -7,11 +7,10 @@ import os
 import platform
 from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 
 import torch
 
-from cnnlib import augment, data, models, train
+from cnnlib import augment, data, machine, models, train
 from cnnlib.data import load, to_float
 from cnnlib.train import Config
 
@@ -259,7 +258,7 @@ def augmentation(name):
 
     Provided.
     """
-    chain = [partial(getattr(augment, function), **options) for function, options in find(name)["augment"].items()]
+    chain = [partial(change(function), **options) for function, options in find(name)["augment"].items()]
 
     def changed(x, generator):
         for change in chain:
@@ -269,20 +268,28 @@ def augmentation(name):
     return changed if chain else None
 
 
+def change(function):
+    """The function of that name that changes a batch of images.
+
+    Provided.
+    """
+    return getattr(augment, function)
+
+
 def run(name, *, device="cpu", log=print, progress=False):
     """Train a recipe from each of its seeds and look at the test images once for each, at the end, in float32.
 
     An interrupted run goes on from its checkpoints in the user's cache.
     log: called with a line of text after each seed    progress: see train.fit
     Returns the record, a dict for runs/NAME.json, and the network of the first seed.
-    Raises RuntimeError if only a stand-in of the data is here.
+    Raises ValueError if there is no such recipe or device, RuntimeError if only a stand-in of the data is here.
     Provided.
     """
-    recipe = find(name)
+    recipe, device = find(name), str(machine.check_device(device))
     (x, y, images), (test_x, test_y, _) = tensors(name, "train"), tensors(name, "test")
     if images.source != recipe["data"]:
         raise RuntimeError(f"{name} is recorded on {recipe['data']}, but only {images.source} is here.")
-    where, runs, first = circumstances(device), [], None
+    where, runs, first = circumstances(name, device), [], None
     watched = {False: None, True: (test_x, test_y), "rest": tensors(name, "rest")[:2]}[recipe["watch"]]
     options = {"device": device, "progress": progress, "validation": watched}
     for seed in recipe["seeds"]:
@@ -308,7 +315,7 @@ def run_study(name, *, device="cpu", log=print):
         record, _ = run(f"{name}/{arm}", device=device, log=log)
         first = first or record
         arms[arm] = {"change": change, "parameters": record["parameters"], **columns(record["runs"])}
-    kept = ("train_images", "test_images", "hardware", "versions", "code")
+    kept = ("train_images", "test_images", "hardware", "versions", "precision", "code")
     return {"name": name, "recipe": describe_study(name), **{key: first[key] for key in kept}, "arms": arms}
 
 
@@ -370,46 +377,58 @@ def describe(name):
     return {**recipe, "model": model, "config": asdict(recipe["config"]), "seeds": list(recipe["seeds"])}
 
 
-def circumstances(device):
-    """Where and with what a run was made: hardware, versions, and a digest of the code.
+def circumstances(name, device):
+    """Where and with what a run was made: hardware, versions, the precision that ran, and a digest of its sources.
 
     Provided.
     """
-    code = "".join(inspect.getsource(part) for part in (train, models, augment.flip, augment.crop, augment.cutout))
+    half = find(name)["config"].precision == "bfloat16" and machine.bfloat16_pays(device)
+    hardware = {"device": device, "processor": machine.processor(device), "flags": machine.flags(device)}
+    limits = {key: os.environ[key] for key in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA") if key in os.environ}
     return {
-        "hardware": {"device": device, "processor": processor(device), "threads": torch.get_num_threads()},
+        "hardware": {**hardware, **limits, "threads": torch.get_num_threads()},
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "code": hashlib.sha256(code.encode()).hexdigest(),
+        "precision": "bfloat16" if half else "float32",
+        "code": hashlib.sha256(sources(name).encode()).hexdigest(),
     }
 
 
-def processor(device="cpu"):
-    """The name of the processor or the graphics card, as far as the system tells.
+def sources(name):
+    """The code that a recipe's run depends on: the training loop, the networks, the changes of its augmentation.
+
+    Without comments and docstrings. A record's digest is that of this text, which is kept in runs/code.
+    Provided.
+    """
+    from cnnlib.notebooks import bare_code
+
+    parts = [train, models, machine, *(change(function) for function in find(name)["augment"])]
+    return "".join(f"# {part.__name__}\n{bare_code(inspect.getsource(part))}\n\n" for part in parts)
+
+
+def code_file(digest):
+    """Where the sources of a digest are kept.
 
     Provided.
     """
-    if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_name(device)
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    return train.RUNS / "code" / f"{digest[:16]}.txt"
 
 
 def save(record, model):
-    """Write runs/NAME.json and, if the recipe ships them, the weights of the first seed with their card.
+    """Write runs/NAME.json, the sources of its code and, if the recipe ships them, the first seed's weights and card.
 
     Each file is written in one piece; then the checkpoints are no longer needed, and removed.
     Returns the paths of the files.
     Provided.
     """
     name = record["name"]
-    paths = [train.RUNS / f"{name}.json"]
-    train.write_atomically(paths[0], as_json(record))
+    paths = [code_file(record["code"]), train.RUNS / f"{name}.json"]
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    train.write_atomically(paths[0], sources(name).encode())
+    train.write_atomically(paths[1], as_json(record))
     if find(name)["ship"]:
         paths += [train.PRETRAINED / f"{name}.safetensors", train.PRETRAINED / f"{name}.json"]
-        train.save_weights(model, paths[1])
-        train.write_atomically(paths[2], as_json(card(record)))
+        train.save_weights(model, paths[2])
+        train.write_atomically(paths[3], as_json(card(record)))
     for seed in find(name)["seeds"]:
         checkpoint(name, seed).unlink(missing_ok=True)
     return paths
@@ -456,10 +475,11 @@ def card(record):
 def score(name, *, device="cpu", precision="float32"):
     """The card of shipped weights, and the accuracy that they reach here on the test images.
 
-    Raises ValueError if there is no such recipe, FileNotFoundError if it ships no weights, RuntimeError on a stand-in.
+    Raises ValueError if there is no such recipe, precision or device, FileNotFoundError if it ships no weights,
+    RuntimeError on a stand-in.
     Provided.
     """
-    recipe, model = find(name), build(name)
+    recipe, model, device = find(name), build(name), machine.check_device(device)
     train.load_weights(model, name)
     x, y, images = tensors(name, "test")
     if images.source != recipe["data"]:

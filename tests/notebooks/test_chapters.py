@@ -31,7 +31,7 @@ LANGUAGE = {
     "nbconvert_exporter": "python",
     "pygments_lexer": "ipython3",
 }
-TAUGHT = ["ops", "check", "data", "augment", "models", "train", "ledger", "explain"]
+TAUGHT = ["ops", "check", "data", "augment", "models", "train", "checks", "checkpoints", "machine", "ledger", "explain"]
 
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
 

@@ -18,6 +18,7 @@ from cnnlib.models import (
     plain_cifar,
     residual_cifar,
     resnet18,
+    training,
 )
 from cnnlib.torchvision import models as others
 from cnnlib.train import seeded
@@ -252,9 +253,9 @@ def test_simple_cnn_says_what_it_got_what_it_wants_and_what_to_try():
         SimpleCNN()(torch.zeros(2, 28, 28))
 
 
-def fail_while_evaluating(model):
-    with evaluating(model):
-        assert not any(module.training for module in model.modules())
+def fail_while(mode, model, want):
+    with mode(model):
+        assert [module.training for module in model] == want
         raise ZeroDivisionError
 
 
@@ -262,7 +263,7 @@ def test_evaluating_puts_each_mode_back_as_it_was_after_an_error_too():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout()).train()
     model[1].eval()
     with pytest.raises(ZeroDivisionError):
-        fail_while_evaluating(model)
+        fail_while(evaluating, model, [False] * 3)
     assert [module.training for module in model] == [True, False, True]
 
 
@@ -298,3 +299,21 @@ def test_every_stack_of_convolutions_learns_with_all_its_parameters(depth, param
 def test_another_number_of_convolutions_is_refused(depth):
     with pytest.raises(ValueError, match="must be 1, 2, 3 or 4"):
         conv_stack(depth)
+
+
+@pytest.mark.parametrize("modes", [[True, True, True], [True, False, True], [False, False, True]])
+@pytest.mark.parametrize("whole", [True, False])
+def test_training_leaves_modules_in_evaluation_mode_that_were_put_into_it(modes, whole):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout()).train(whole)
+    for module, mode in zip(model, modes, strict=True):
+        module.train(mode)
+    with pytest.raises(ZeroDivisionError):
+        fail_while(training, model, modes)
+    assert [model.training, *(module.training for module in model)] == [whole, *modes]
+
+
+def test_training_trains_a_network_that_is_in_evaluation_mode_as_a_whole_and_puts_that_back():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout()).eval()
+    with pytest.raises(ZeroDivisionError):
+        fail_while(training, model, [True] * 3)
+    assert not any(module.training for module in model.modules())
