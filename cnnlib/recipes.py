@@ -216,16 +216,16 @@ def tensors(name, split):
 
 
 def find(name):
-    """The recipe of that name; STUDY/ARM is the recipe of a study with the changes of one of its arms.
+    """The recipe of that name; STUDY is the recipe that a study changes, STUDY/ARM has the changes of one of its arms.
 
     Raises ValueError, with the names there are, if there is none.
     Provided.
     """
     study, _, arm = name.partition("/")
-    if arm in STUDIES.get(study, {}).get("arms", {}):
+    arms = {"": {}, **STUDIES[study]["arms"]} if study in STUDIES else {}
+    if arm in arms:
         recipe = {key: value for key, value in STUDIES[study].items() if key != "arms"}
-        change = STUDIES[study]["arms"][arm]
-        return {**recipe, **change, "config": replace(recipe["config"], **change.get("config", {}))}
+        return {**recipe, **arms[arm], "config": replace(recipe["config"], **arms[arm].get("config", {}))}
     if name not in RECIPES:
         raise ValueError(f'there is no recipe "{name}": choose one of {", ".join([*RECIPES, *STUDIES])}.')
     return RECIPES[name]
@@ -305,28 +305,18 @@ def run_study(name, *, device="cpu", log=print):
     """Train each arm of a study from each of its seeds, as run does, and put what they reached side by side.
 
     Returns the record, a dict for runs/NAME.json: for each arm its changes, and a list over its seeds of each result.
-    Raises ValueError if there is no such study, RuntimeError if only a stand-in of the data is here.
+    Raises ValueError if there is no such study or device, RuntimeError if only a stand-in of the data is here.
     Provided.
     """
     if name not in STUDIES:
         raise ValueError(f'there is no study "{name}": choose one of {", ".join(STUDIES)}.')
-    arms, first = {}, None
+    arms, sizes = {}, {}
     for arm, change in STUDIES[name]["arms"].items():
         record, _ = run(f"{name}/{arm}", device=device, log=log)
-        first = first or record
+        sizes = {key: record[key] for key in ("train_images", "test_images")}
         arms[arm] = {"change": change, "parameters": record["parameters"], **columns(record["runs"])}
-    kept = ("train_images", "test_images", "hardware", "versions", "precision", "code")
-    return {"name": name, "recipe": describe_study(name), **{key: first[key] for key in kept}, "arms": arms}
-
-
-def describe_study(name):
-    """The recipe that a study changes, in plain numbers and texts, as JSON will hold it.
-
-    Provided.
-    """
-    recipe = {key: value for key, value in STUDIES[name].items() if key != "arms"}
-    model, config = recipe["model"].__name__, asdict(recipe["config"])
-    return {**recipe, "model": model, "config": config, "seeds": list(recipe["seeds"])}
+    where = circumstances(name, str(machine.check_device(device)))
+    return {"name": name, "recipe": describe(name), **sizes, **where, "arms": arms}
 
 
 def columns(runs):
@@ -420,11 +410,7 @@ def save(record, model):
     Returns the paths of the files.
     Provided.
     """
-    name = record["name"]
-    paths = [code_file(record["code"]), train.RUNS / f"{name}.json"]
-    paths[0].parent.mkdir(parents=True, exist_ok=True)
-    train.write_atomically(paths[0], sources(name).encode())
-    train.write_atomically(paths[1], as_json(record))
+    name, paths = record["name"], save_record(record)
     if find(name)["ship"]:
         paths += [train.PRETRAINED / f"{name}.safetensors", train.PRETRAINED / f"{name}.json"]
         train.save_weights(model, paths[2])
@@ -434,17 +420,29 @@ def save(record, model):
     return paths
 
 
-def save_study(record):
-    """Write runs/NAME.json in one piece; then the checkpoints are no longer needed, and removed. Returns the path.
+def save_record(record):
+    """Write runs/NAME.json and the sources of its code, each in one piece; returns their paths.
 
     Provided.
     """
-    path = train.RUNS / f"{record['name']}.json"
-    train.write_atomically(path, as_json(record))
+    paths = [code_file(record["code"]), train.RUNS / f"{record['name']}.json"]
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    train.write_atomically(paths[0], sources(record["name"]).encode())
+    train.write_atomically(paths[1], as_json(record))
+    return paths
+
+
+def save_study(record):
+    """Write runs/NAME.json and the sources of its code; then the checkpoints are no longer needed, and removed.
+
+    Returns the paths of the files.
+    Provided.
+    """
+    paths = save_record(record)
     for arm, results in record["arms"].items():
         for seed in results["seed"]:
             checkpoint(f"{record['name']}/{arm}", seed).unlink(missing_ok=True)
-    return path
+    return paths
 
 
 def card(record):
