@@ -187,10 +187,7 @@ function render({ model, el }) {
     input: (input) => set({ input }),
     count: () => draw((counting = !counting)),
     uncover: () => draw((covered = false)),
-    reset: () => {
-      covered = model.get("predict");
-      set(given);
-    },
+    reset: () => set(given),
   });
 
   function draw() {
@@ -412,7 +409,7 @@ const OWN_STYLE = `
 .layers .chosen { background: var(--panel); }
 .layers .look[aria-pressed="true"] { box-shadow: none; font-weight: 600; }
 .layers tr.chosen th:first-child { box-shadow: inset 4px 0 0 var(--action); }
-.editor { display: grid; gap: 10px; margin-bottom: 14px; }
+.editor { display: grid; gap: 10px; }
 .problem:not(:empty) { margin: 12px 0; font-weight: 600; }
 .misfit .stage, .misfit .equation, .misfit .hint { display: none; }
 .grid.image { overflow: hidden; touch-action: auto; }
