@@ -850,7 +850,7 @@ canvas { display: block; }
 .large .heading { white-space: normal; }
 .bank { position: relative; width: 224px; height: 112px; margin-bottom: 8px; --tile: 28px; }
 .bank canvas { width: 100%; height: 100%; image-rendering: pixelated; }
-@container (max-width: 660px) { .shown { order: 1; width: 280px; } }
+@container (max-width: 641px) { .shown { order: 1; width: 280px; } }
 @container (max-width: 510px) { /* one below the other: the answer follows the surface, and stays in sight while one draws */
   .top { flex-direction: column; align-items: center; gap: 10px; }
   .draw, .verdict { display: contents; }
