@@ -248,7 +248,7 @@ ATTRIBUTES = words(  # of arrays, tensors, networks, optimizers, texts, lists, s
     set_postfix"""
 )
 NEVER = words(  # not even where the learner's own class has one: what reads and writes files, or is another module
-    """ag_frame ctypes ctypeslib cr_frame dump dumps f_back f_builtins f_code f_globals f_lineno f_locals f_trace
+    """ag_frame ctypes ctypeslib cr_frame dump dumps f_back f_builtins f_code f_globals f_lineno f_locals f_trace format
     format_map from_file fromfile fromstring genfromtxt gi_code gi_frame gi_yieldfrom load loadtxt memmap mro
     print_figure print_png save savefig savetxt savez share_memory_ storage tb_frame tb_next tofile
     untyped_storage"""

@@ -35,10 +35,12 @@ def as_run(text):
     if len(MAGIC.findall(text)) > MAGICS:
         return Text(wrong=f"has more than {MAGICS} magics")
     try:
-        code, wrong = without_magics(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a backslash that means nothing is the learner's own affair
+            code, wrong = without_magics(text)
+            tree = None if wrong else compiled(code)
         if wrong:
             return Text(wrong=wrong)
-        tree = compiled(code)
         return Text(code, tree) if depth(tree) <= DEEPEST else Text(wrong="is nested too deeply")
     except SyntaxError as error:
         line = f" in line {error.lineno}" if error.lineno else ""
@@ -53,10 +55,8 @@ def compiled(code):
     Raises SyntaxError, or what else the compiler raises.
     Provided.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a backslash that means nothing is the learner's own affair
-        tree = ast.parse(code)
-        compile(code, "<cell>", "exec", dont_inherit=True)
+    tree = ast.parse(code)
+    compile(code, "<cell>", "exec", dont_inherit=True)
     return tree
 
 
@@ -75,8 +75,8 @@ def without_magics(text):
     """
     from IPython.core.inputtransformer2 import TransformerManager
 
-    code = TransformerManager().transform_cell("\n".join(line.rstrip() for line in text.splitlines()))
-    lines = code.splitlines()
+    code = TransformerManager().transform_cell(text)
+    lines = code.split("\n")
     for node in ast.walk(ast.parse(code)):
         magic = magic_of(node)
         if not magic:
@@ -85,7 +85,7 @@ def without_magics(text):
         if kind == "run_cell_magic" and name in UNWRAPPED:
             return without_magics(rest)
         if kind != "run_line_magic" or name not in DROPPED | {"time"}:
-            mark = {"run_line_magic": "%", "run_cell_magic": "%%"}.get(kind, "!")
+            mark = {"run_line_magic": "%", "run_cell_magic": "%%", "run_assigned_magic": "= %"}.get(kind, "!")
             return "", f"uses `{mark}{name}`"
         kept = rest if name == "time" and rest.strip() else "pass"
         lines[node.lineno - 1 : node.end_lineno] = [" " * node.col_offset + kept] + [""] * (
@@ -107,7 +107,7 @@ def magic_of(node):
         return None
     texts = [str(ast.literal_eval(arg)) for arg in call.args if isinstance(arg, ast.Constant)]
     if isinstance(node, ast.Assign) and call.func.attr == "run_line_magic":
-        return "run_assigned_magic", f" {' '.join(texts)}"[:40], ""
+        return "run_assigned_magic", " ".join(texts)[:40], ""
     return call.func.attr, (texts or [""])[0][:40], (texts or [""])[-1]
 
 
@@ -135,7 +135,7 @@ def is_learners(cell):
 
 def without_idle_imports(text, used):
     """A Text without the imports of modules that answers may not use, if no cell uses their names. Provided."""
-    lines = text.code.encode().splitlines()  # the columns of a syntax tree count bytes
+    lines = text.code.encode().split(b"\n")  # the columns of a syntax tree count bytes
     for node in reversed([node for node in ast.walk(text.tree) if isinstance(node, ast.Import | ast.ImportFrom)]):
         kept = [alias for alias in node.names if not idle(node, alias, used)]
         if len(kept) == len(node.names):
@@ -144,8 +144,7 @@ def without_idle_imports(text, used):
         new = ast.unparse(node).encode() if kept else b"pass"
         head, tail = lines[node.lineno - 1][: node.col_offset], lines[node.end_lineno - 1][node.end_col_offset :]
         lines[node.lineno - 1 : node.end_lineno] = [head + new + tail] + [b""] * (node.end_lineno - node.lineno)
-    code = b"\n".join(lines).decode()
-    return Text(code, compiled(code))
+    return as_run(b"\n".join(lines).decode())
 
 
 def idle(node, alias, used):

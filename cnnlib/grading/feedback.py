@@ -10,6 +10,8 @@ from cnnlib.grading import sources
 from cnnlib.grading.compare import NOT_YET, judge
 from cnnlib.grading.sealed import forms, payload
 
+REMEMBERED = 200  # cells of a notebook's history that `check` reads: each takes it some milliseconds
+
 
 class TooLong(BaseException):
     """A check took longer than its question allows; no `except Exception` of an answer catches it."""
@@ -47,11 +49,11 @@ def tried(question, namespace, seed):
     points, message, _ = judge(question, cases, got, want)
     if message == NOT_YET:
         return "not answered yet."
+    if broken := refused(question, cases, history()):
+        return broken
     if question.thresholds:
         measured = message.replace("it has not seen", "of the training set")
         return f"{measured} The score is decided on images of the test set."
-    if broken := refused(question, cases, history()):
-        return broken
     return f"right. {question.points:g} points." if points == question.points else message
 
 
@@ -75,11 +77,12 @@ def limited(seconds):
 
 
 def history():
-    """The cells that this notebook has run so far, as they were typed, in order. Provided."""
+    """The cells that this notebook has run last, as they were typed, in order, each where it ran last. Provided."""
     from IPython import get_ipython
 
     shell = get_ipython()
-    return list(shell.history_manager.input_hist_raw) if shell and shell.history_manager else []
+    typed = shell.history_manager.input_hist_raw if shell and shell.history_manager else []
+    return list(dict.fromkeys(reversed(typed)))[:REMEMBERED][::-1]
 
 
 def refused(question, cases, ran):
@@ -111,7 +114,7 @@ def standing(question, inputs, ran):
         if typed.strip() in given and question.key not in given[typed.strip()]:
             merged.append((given[typed.strip()], typed))
         elif binds & wanted:
-            merged.append((f"answer-{question.key}-{'abcdefghijklmnopqrstuvwxyz'[number % 26]}", typed))
+            merged.append((f"answer-{question.key}-{'x' * (number + 1)}", typed))
         elif binds:
             merged.append((f"own-{number}", typed))
         later |= binds

@@ -6,6 +6,7 @@ cannot read (computed names, code in strings) is refused. Grade real examination
 
 import ast
 import builtins
+import contextlib
 import difflib
 import string
 import symtable
@@ -131,17 +132,18 @@ class Reader:
     def visit_value(self, node, scopes, may_be_module=False):
         """Read an expression; a module itself is a value only where it gets another name. Provided."""
         if may_be_module and isinstance(node, ast.Name):
-            self.used |= self.dotted(node, scopes)
+            self.visit_Name(node, scopes, may_be_module=True)
         elif may_be_module and isinstance(node, ast.Attribute):
             self.visit_Attribute(node, scopes, may_be_module=True)
         else:
             self.visit(node, scopes)
 
-    def visit_Name(self, node, scopes):
+    def visit_Name(self, node, scopes, may_be_module=False):
         found = self.dotted(node, scopes)
         self.used |= found
         if isinstance(node.ctx, ast.Load):
-            self.dark += [f"`{node.id}` itself, a module" for name in found if is_module(name)]
+            if not may_be_module:
+                self.dark += [f"`{node.id}` itself, a module" for name in found if is_module(name)]
             if node.id in CALLED_ONLY and f"~{node.id}" in found:
                 self.dark.append(f"`{node.id}` as a value")
 
@@ -386,7 +388,23 @@ def check_rules(merged, asked, inputs, texts=None):
     Provided.
     """
     texts = {cell: as_run(text) for cell, text in merged if is_learners(cell)} if texts is None else texts
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), FRAMES))
+    with deep():
+        return read_all(merged, asked, inputs, texts)
+
+
+@contextlib.contextmanager
+def deep():
+    """Let functions call one another as deep as the deepest tree needs; afterwards as before. Provided."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, FRAMES))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def read_all(merged, asked, inputs, texts):
+    """What check_rules does, once every cell has its Text. Provided."""
     trees = [ast.parse(text) for cell, text in merged if not is_learners(cell)]
     trees += [text.tree for text in texts.values() if text.tree]
     scope, attributes = scope_of(trees), defined(trees)

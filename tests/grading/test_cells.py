@@ -30,6 +30,8 @@ def same(text, want):
         ("text = 'a line\\\n%time'", "text = 'a line%time'"),
         ("text = '''\n!ls\n'''", "text = '''\n!ls\n'''"),
         ("rest = (7\n% 4)", "rest = 7 % 4"),
+        ("text = 'a\u2028b\\x0c'  ", "text = 'a\u2028b\\x0c'"),
+        ("text = '''a  \nb'''\n%time", "text = '''a  \nb'''\npass"),
     ],
 )
 def test_a_cell_is_read_as_ipython_runs_it_with_its_harmless_magics_taken_off(typed, runs):

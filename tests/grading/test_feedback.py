@@ -2,11 +2,12 @@
 
 import dataclasses
 import sys
+import types
 
 import numpy as np
 
 from cnnlib.grading import check, sources
-from cnnlib.grading.feedback import feedback, right_answers
+from cnnlib.grading.feedback import REMEMBERED, feedback, history, right_answers
 
 
 def names(**more):
@@ -100,10 +101,28 @@ def test_check_refuses_what_the_grade_refuses(monkeypatch):
     assert "uses `numpy.correlate`" in says
 
 
+def test_check_refuses_the_same_where_a_network_is_trained(monkeypatch):
+    question = next(q for q in sources.questions("02") if q.id == "02.2")
+    trained = dataclasses.replace(question, thresholds={"all": 0.9}, draw=lambda rng, split: question.draw(rng))
+    monkeypatch.setattr(sources, "questions", lambda exercise: [trained])
+    monkeypatch.setattr("cnnlib.grading.feedback.judge", lambda *_: (0, "95 % of what it has not seen.", "part"))
+    assert "does not allow" in said_after(monkeypatch, RIGHT.format("np.correlate(x, w, 'valid')"))
+    assert said_after(monkeypatch, HONEST).startswith("95 %")
+
+
 def test_check_looks_at_the_cells_whose_names_still_stand(monkeypatch):
     assert said_after(monkeypatch, RIGHT.format("np.correlate(x, w)"), HONEST).startswith("right.")
     scratch = "import numpy as np\nprint(np.correlate(np.ones(3), np.ones(2)))"
     assert said_after(monkeypatch, scratch, HONEST, "x = np.convolve([1, 2], [1])").startswith("right.")
+
+
+def test_check_reads_each_cell_of_the_history_once_where_it_ran_last(monkeypatch):
+    typed = ["", "a = 1", "b = 1", "a = 1", *(f"c = {k}" for k in range(REMEMBERED))]
+    shell = types.SimpleNamespace(history_manager=types.SimpleNamespace(input_hist_raw=typed))
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    assert history() == typed[-REMEMBERED:]
+    typed[4:] = []
+    assert history() == ["", "b = 1", "a = 1"]
 
 
 def test_check_stops_an_endless_loop_by_itself(monkeypatch):

@@ -1,5 +1,7 @@
 """What an answer may not use, read from its syntax tree."""
 
+import sys
+
 import pytest
 
 from cnnlib.grading.cells import as_run_all
@@ -70,6 +72,8 @@ FORBIDDEN = [
     "def f(x):\n    return np.testing.runstring('1', {})",
     "g = getattr\ndef f(x):\n    return g(np, 'mean')(x)",
     "def f(x):\n    return [*map(getattr, [x], ['mean'])]",
+    "g = getattr\ndef f(x):\n    return g(f, '__glo' + 'bals__')",
+    "class A:\n    format = 1\ndef f(x):\n    return '{0.__class__}'.format(x)",
     "def f(x):\n    return '{0.__class__}'.format(x)",
     "h = '{0.a}'.format\ndef f(x):\n    return h(x)",
     "def f(x):\n    return '{0[a]}'.format(x)",
@@ -198,3 +202,13 @@ DEEP = [360 * "lambda: " + "x", " + ".join(380 * ["x"]), "(" * 90 + "x" + ")" * 
 @pytest.mark.parametrize("deep", DEEP)
 def test_what_is_nested_deeply_is_read_all_the_same(deep):
     assert ruled(f"def f(x):\n    return {deep}") == ({}, {})
+
+
+def test_reading_leaves_the_depth_of_calls_as_it_was():
+    before = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(1_500)
+        ruled("def f(x):\n    return x")
+        assert sys.getrecursionlimit() == 1_500
+    finally:
+        sys.setrecursionlimit(before)
