@@ -6,7 +6,17 @@ PY := $(BIN)/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 CHAPTERS := $(wildcard chapters/[0-9]*.ipynb)
 
-.PHONY: book test lab execute exercises lint bench serve clean
+# On Linux the plain torch wheel is the large one for CUDA; without an NVIDIA GPU, PyTorch's own index has a small one.
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+NVIDIA = $(filter GPU,$(shell nvidia-smi -L 2> /dev/null))
+CPU_BUILD = $(if $(NVIDIA),,$(filter Linux,$(shell uname -s)))
+
+# Threads that wait for each other sleep: cnnlib/threads.py says why. Settings of your own win.
+ifeq ($(OMP_WAIT_POLICY)$(GOMP_SPINCOUNT)$(KMP_BLOCKTIME)$(KMP_LIBRARY),)
+test lab execute: export OMP_WAIT_POLICY := PASSIVE
+endif
+
+.PHONY: book test lab execute exercises pages lint bench serve clean
 
 book: $(VENV)/book.stamp
 	rm -rf _build
@@ -17,13 +27,17 @@ test: $(VENV)/all.stamp book lint
 	$(PY) -m pytest
 
 lab: $(VENV)/all.stamp
-	$(BIN)/jupyter lab --notebook-dir=.
+	$(BIN)/jupyter lab --notebook-dir=. --LabApp.app_settings_dir=lab --LabApp.default_url=/lab/tree/start.md
 
 execute: $(VENV)/all.stamp
 	$(PY) -m cnnlib execute $(or $(NB),$(CHAPTERS))
 
 exercises: $(VENV)/all.stamp
 	$(PY) -m cnnlib exercises
+
+pages: $(VENV)/book.stamp
+	$(PY) _ext/bibliography.py
+	$(PY) _ext/overview.py
 
 lint: $(VENV)/all.stamp
 	$(BIN)/ruff check .
@@ -48,6 +62,8 @@ $(VENV)/book.stamp: requirements-book.txt $(VENV)/bin-ready
 	touch $@
 
 $(VENV)/all.stamp: requirements.txt requirements-book.txt pyproject.toml $(VENV)/book.stamp
+	$(if $(CPU_BUILD),$(PIP) --no-deps --retries 0 --timeout 5 --index-url $(CPU_INDEX) \
+	  $$(grep '^torch' requirements.txt) 2> /dev/null || echo "No CPU build to be had: the plain torch comes instead.")
 	$(PIP) -r requirements.txt
 	$(PIP) --no-deps --editable .
 	touch $@

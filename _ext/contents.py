@@ -7,16 +7,19 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-READING = re.compile(r"Reading (\d+) minutes")
+HEADER = re.compile(r"Reading (\d+) minutes, with the code (\d+); running (\d+) seconds")
 
 
 def facts(path):
-    """(title, minutes to read, seconds to run) of a chapter; what it does not say is an empty text."""
+    """(title, minutes to read, with the code, seconds to run) as a chapter says, and the seconds that were measured.
+
+    What is not there is "".
+    """
     notebook = json.loads(path.read_text(encoding="utf-8"))
     head = "".join(notebook["cells"][0]["source"])
-    reading = READING.search(head)
+    told = HEADER.search(head)
     seconds = notebook["metadata"].get("cnnlib", {}).get("seconds", "")
-    return head.splitlines()[0].lstrip("# "), reading[1] if reading else "", str(seconds)
+    return head.splitlines()[0].lstrip("# "), *(told.groups() if told else ("", "", "")), str(seconds)
 
 
 def row(*cells):
@@ -69,14 +72,14 @@ class Chapters(Contents):
 
 
 class Times(Contents):
-    """A table of all chapters, with minutes to read and seconds to run, read from the notebooks themselves."""
+    """A table of all chapters: the minutes that they announce, and the seconds that were measured."""
 
     def run(self):
         rows = []
         for number, path in self.chapters().items():
-            title, minutes, seconds = facts(path)
-            rows.append(row(self.link(path, f"{number} {title}"), minutes, seconds))
-        return [table(("chapter", "minutes to read", "seconds to run"), rows, (6, 2, 2))]
+            title, reading, coding, _, seconds = facts(path)
+            rows.append(row(self.link(path, f"{number} {title}"), reading, coding, seconds))
+        return [table(("chapter", "minutes to read", "with the code", "seconds to run"), rows, (6, 2, 2, 2))]
 
 
 def setup(app):

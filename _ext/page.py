@@ -4,9 +4,6 @@ import re
 import sys
 from pathlib import Path
 
-from docutils import nodes
-from sphinx.transforms.post_transforms import SphinxPostTransform
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the reference documents this copy of cnnlib, installed or not
 
@@ -22,10 +19,10 @@ NEEDS = {
     "design-tabs.js": "sd-tab-set",
     "sphinx-design.min.css": 'class="sd-',
     "quiz.js": 'class="quiz"',
+    "quiz.css": 'class="quiz"',
     "vendor/mathjax/tex-svg.js": 'class="math',
 }
-# A name that is not what one reads on the button; roles that are deprecated (docutils gives them to the bibliography).
-MENDED = re.compile(r' aria-label="Toggle hidden content"| role="doc-\w+"| role="list"(?= class="citation-list")')
+MENDED = re.compile(r' aria-label="Toggle hidden content"')  # a name that is not what one reads on the button
 OFF = ("sphinx-thebe", "togglebutton")  # sphinx-thebe loads from a CDN; boxes unfold without sphinx-togglebutton
 UNUSED = [  # what the theme and its extensions put beside the pages, and no page asks for
     "**/*.map",
@@ -72,22 +69,6 @@ def switch_off(app, extension):
         listeners[:] = [one for one in listeners if one.handler.__module__.split(".")[0] != extension]
 
 
-class Fold(SphinxPostTransform):
-    """Turn an {admonition} of class `dropdown` into a <details> element, which unfolds without a script."""
-
-    default_priority = 5
-
-    def run(self):
-        boxes = [box for box in self.document.findall(nodes.admonition) if "dropdown" in box["classes"]]
-        for box in boxes:
-            names = " ".join(["admonition", *box["classes"]])
-            opening = f'<details class="{names}"><summary class="admonition-title">'
-            title, *rest = box.children
-            parts = [opening, *title.children, "</summary>", *rest, "</details>"]
-            parts = [nodes.raw("", p, format="html") if isinstance(p, str) else p for p in parts]
-            box.replace_self(nodes.container("", *parts))
-
-
 def number_by_chapter(app, env):
     """Number figures, tables and listings within their chapter: Figure 2.3; in its exercises, Figure E2.3."""
     for docname, kinds in env.toc_fignumbers.items():
@@ -122,5 +103,4 @@ def setup(app):
     app.connect("env-get-updated", number_by_chapter, priority=900)
     app.connect("html-page-context", clean_page, priority=900)
     app.connect("build-finished", remove_unused)
-    app.add_post_transform(Fold)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

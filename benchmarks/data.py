@@ -12,7 +12,8 @@ import time
 
 import torch
 
-from cnnlib.data import crop, flip, load, to_float
+from cnnlib.augment import crop, flip
+from cnnlib.data import load, to_float
 from cnnlib.torchvision import v2
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)

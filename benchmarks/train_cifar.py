@@ -22,7 +22,8 @@ import time
 import torch
 import torch.nn.functional as F
 
-from cnnlib.data import crop, flip, load, to_float
+from cnnlib.augment import crop, flip
+from cnnlib.data import load, to_float
 from cnnlib.models import resnet18
 from cnnlib.recipes import CIFAR
 from cnnlib.train import Config, fit, keep_memory

@@ -1,8 +1,11 @@
 """The command line of the course: python -m cnnlib --help."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
+
+from cnnlib.threads import wait_asleep
 
 
 def data(args):
@@ -18,11 +21,11 @@ def data(args):
 
 def fetch_missing(names):
     """Download the sets that are nowhere, or damaged in the cache; what fails is said on standard error."""
-    from cnnlib.data import cache_dir, download, status
+    from cnnlib.data import download, status
 
     for name in names:
         path, splits = status(name)
-        if path is None or (path.parent == cache_dir() and not is_verified(splits)):
+        if path is None or (is_cached(path) and not is_verified(splits)):
             try:
                 download(name)
             except RuntimeError as error:
@@ -31,18 +34,34 @@ def fetch_missing(names):
 
 def show_set(name):
     """Print where a set is, its size and its verified splits, a line for each problem; returns whether it is whole."""
-    from cnnlib.data import cache_dir, status
+    from cnnlib.data import status
 
     path, splits = status(name)
     if path is None:
-        print(f"{name:8} not here: `python -m cnnlib data --fetch` downloads it; until then `load` gives a stand-in")
-        return False
-    place = "the cache" if path.parent == cache_dir() else "CNNLIB_DATA"
-    counts = ", ".join(f"{split} {found:,}" for split, found in splits.items() if isinstance(found, int))
-    print(f"{name:8} {path} (from {place}), {path.stat().st_size / 1e6:.0f} MB, verified: {counts or 'nothing'}")
+        show(f"{name:8} not here: `python -m cnnlib data --fetch` downloads it; until then `load` gives a stand-in")
+    else:
+        place = "the cache" if is_cached(path) else "CNNLIB_DATA"
+        counts = ", ".join(f"{split} {found:,}" for split, found in splits.items() if isinstance(found, int))
+        show(f"{name:8} {path} (from {place}), {path.stat().st_size / 1e6:.0f} MB, verified: {counts or 'nothing'}")
     for problem in dict.fromkeys(found for found in splits.values() if isinstance(found, str)):
-        print(f"{name:8} {problem}")
-    return is_verified(splits)
+        show(f"{name:8} {problem}")
+    return path is not None and is_verified(splits)
+
+
+def show(text):
+    """Print to standard output, even what its encoding lacks: the name of a folder may be any bytes."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def is_cached(path):
+    """Whether a file lies in the cache; there may be no place for a cache."""
+    from cnnlib.data import cache_dir
+
+    try:
+        return path.parent == cache_dir()
+    except RuntimeError:
+        return False
 
 
 def is_verified(splits):
@@ -83,17 +102,22 @@ def grade(args):
 
 
 def train(args):
-    """Train a recipe from all its seeds; write runs/NAME.json, the first seed's weights and their card."""
+    """Train a recipe from all its seeds; write its record, weights and card; 0: done, 2: could not, 130: stopped."""
     from cnnlib import recipes
 
     try:
-        recipes.find(args.name)
         record, model = recipes.run(args.name, device=args.device, progress=True)
+        for path in recipes.save(record, model):
+            print(path)
     except (ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 2
-    for path in recipes.save(record, model):
-        print(path)
+    except OSError as error:
+        print(f"{error}. Make room, or allow it, and call again: finished epochs are kept.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on after the last finished epoch.", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -103,7 +127,7 @@ def evaluate(args):
 
     try:
         card, accuracy = recipes.score(args.name, device=args.device, precision=args.precision)
-    except (ValueError, RuntimeError, FileNotFoundError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     print(
@@ -152,6 +176,7 @@ def parser():
 
 def main(argv=None):
     """Run one command; returns its exit code."""
+    wait_asleep(os.environ)  # before a command imports torch
     args = parser().parse_args(argv)
     return args.function(args)
 

@@ -10,8 +10,8 @@ and test_labels. `load` looks for it in three places, in this order:
    the split that is asked for, that is an error, and no other place is tried. (A grader relies on this: it gives a
    learner's program a folder with the training split alone.)
 2. The user's cache, `cache_dir()`. A damaged file there is fetched again.
-3. The network: torchvision's own downloader first, then mirrors. What comes is brought into one order, verified, and
-   put into the cache.
+3. The network, one mirror after the other. What comes is verified, brought into one order, verified again, and put
+   into the cache.
 
 Where all three fail, `load` says so, loudly, and gives a stand-in: other images, of the same kind and size.
 CNNLIB_DATA_STRICT=1 makes that an error; CNNLIB_OFFLINE=1 keeps `load` off the network.
@@ -25,19 +25,21 @@ import math
 import os
 import shutil
 import socket
+import ssl
 import sys
 import tarfile
 import tempfile
 import time
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from textwrap import shorten
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import Request, getproxies, urlopen
+from urllib.request import Request, getproxies, proxy_bypass, urlopen
 
 import numpy as np
 
@@ -108,16 +110,20 @@ def to_float(images, mean=0.0, std=1.0):
     images: (N, H, W) or (N, H, W, C) uint8, 0 to 255
     mean, std: one number, or one for each channel, of pixels on the scale 0 to 1
     Returns (N, C, H, W) float32; gray images get C = 1.
-    Raises ValueError if the images are not uint8 of 3 or 4 axes, or if mean or std do not fit the channels.
+    Raises ValueError if the images are not uint8 of 3 or 4 axes, if mean or std do not fit the channels or are not
+    finite, or if std is not above 0.
     Provided.
     """
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim not in (3, 4):
+        came = f"{getattr(images, 'dtype', type(images).__name__)} {getattr(images, 'shape', '')}".rstrip()
         raise ValueError(
-            f"to_float expects uint8 images of shape (N, H, W) or (N, H, W, C), got {images.dtype} {images.shape}. "
-            "Were they scaled already, or does a single image lack its first axis (images[None])?"
+            f"to_float expects uint8 images of shape (N, H, W) or (N, H, W, C), got {came}. Were they scaled already, "
+            "is it what `load` gives (its .images), or does a single image lack its first axis (images[None])?"
         )
     x = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)  # (N, C, H, W)
     mean, std = _per_channel(mean, x.shape[1], "mean"), _per_channel(std, x.shape[1], "std")
+    if not (std > 0).all():
+        raise ValueError(f"std is {std.ravel().tolist()}: give numbers above 0, the images are divided by them.")
     x = np.ascontiguousarray(x, dtype=np.float32)
     x /= 255  # in place: the floats of CIFAR-10's training images are 614 MB, enough to hold once
     x -= mean
@@ -127,98 +133,41 @@ def to_float(images, mean=0.0, std=1.0):
 
 def _per_channel(value, channels, name):
     """One number, or one for each channel, as (1 or C, 1, 1) float32."""
-    value = np.asarray(value, dtype=np.float32).reshape(-1, 1, 1)
-    if len(value) not in (1, channels):
-        raise ValueError(f"{name} has {len(value)} values, the images have {channels} channels: give 1 or {channels}.")
-    return value
+    try:
+        with np.errstate(over="ignore"):
+            numbers = np.asarray(value, dtype=np.float32).reshape(-1, 1, 1)
+    except (TypeError, ValueError):
+        numbers = np.full((1, 1, 1), np.nan)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{name} is {value!r}: give one finite number, or one for each channel.")
+    if len(numbers) not in (1, channels):
+        raise ValueError(
+            f"{name} has {len(numbers)} values, the images have {channels} channels: give 1 or {channels}."
+        )
+    return numbers
 
 
 # The places: $CNNLIB_DATA and the cache
 
 
-def batches(x, y, batch_size, *, generator=None):
-    """The examples in a new order, batch by batch; the last batch may be shorter.
-
-    x: (N, ...) tensor    y: (N,) tensor    generator: a torch.Generator that draws the order, or None for torch's own
-    Yields pairs of (B, ...) and (B,).
-    Provided.
-    """
-    import torch
-
-    for indices in torch.randperm(len(y), generator=generator).split(batch_size):
-        yield x[indices], y[indices]
-
-
-def flip(x, *, generator=None):
-    """Turn each image from left to right with probability one half.
-
-    x: (N, C, H, W) tensor    generator: a torch.Generator to draw from, or None for torch's own
-    Returns a tensor like x; x stays as it is.
-    Built in chapter 10.
-    """
-    import torch
-
-    turn = (torch.rand(len(x), generator=generator) < 0.5).to(x.device)
-    y = x.clone()
-    y[turn] = x[turn].flip(3)
-    return y
-
-
-def crop(x, padding, *, generator=None):
-    """Move each image by up to `padding` pixels along both axes; what comes in at a border is a reflection.
-
-    The same as reflect padding on all sides and then a random crop of the old size.
-    x: (N, C, H, W) tensor    padding: pixels, 0 to min(H, W) - 1    generator: as in flip
-    Returns a tensor like x; x stays as it is.
-    Raises ValueError if padding is out of range: there is no pixel to reflect.
-    Built in chapter 10.
-    """
-    import torch
-
-    count, channels, height, width = x.shape
-    if not 0 <= padding < min(height, width):
-        raise ValueError(
-            f"padding is {padding}: images of {height}x{width} reflect 0 to {min(height, width) - 1} pixels."
-        )
-
-    def positions(size):  # (N, size): for each image, which row (or column) comes where
-        shift = torch.randint(-padding, padding + 1, (count, 1), generator=generator)
-        inside = (torch.arange(size) + shift).abs()
-        return (size - 1 - (size - 1 - inside).abs()).to(x.device)
-
-    rows, columns = positions(height), positions(width)
-    places = (width * rows[:, :, None] + columns[:, None, :]).flatten(1)  # (N, H * W): in the flattened maps
-    return x.flatten(2).gather(2, places[:, None].expand(-1, channels, -1)).reshape(x.shape)
-
-
-def cutout(x, size, *, generator=None):
-    """Blank a square of each image, its center anywhere, cut off at the border (DeVries and Taylor 2017).
-
-    x: (N, C, H, W) tensor, normalized, so that 0 is the mean    size: pixels    generator: as in flip
-    Returns a tensor like x; x stays as it is.
-    Built in chapter 10.
-    """
-    import torch
-
-    def covered(pixels):  # (N, pixels): is this row (or column) within the square?
-        center = torch.randint(0, pixels, (len(x), 1), generator=generator)
-        distance = torch.arange(pixels) - (center - size // 2)
-        return ((distance >= 0) & (distance < size)).to(x.device)
-
-    rows, columns = covered(x.shape[2]), covered(x.shape[3])
-    return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)
-
-
 def cache_dir():
     """Name the folder where downloads are kept: cnnlib in the user's cache folder. It need not exist yet.
 
+    XDG_CACHE_HOME names the cache folder on every system, LOCALAPPDATA on Windows. A ~ there is the home folder; a
+    relative path is ignored, as the XDG specification wants it.
+    Raises RuntimeError, in one sentence, if none is named and the user has no home folder.
     Provided.
     """
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base) / "cnnlib"
-    if sys.platform == "win32" and (base := os.environ.get("LOCALAPPDATA")):
-        return Path(base) / "cnnlib"
-    return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "cnnlib"
+    usual = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
+    local = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else None
+    for folder in (os.environ.get("XDG_CACHE_HOME"), local, usual):
+        with suppress(RuntimeError):  # there is no home folder for ~
+            if folder and (path := Path(folder).expanduser()).is_absolute():
+                return path / "cnnlib"
+    raise RuntimeError(
+        "there is no home folder, so no place for a cache. Set XDG_CACHE_HOME to a folder that can be written, "
+        "or CNNLIB_DATA to one that holds the data."
+    )
 
 
 def status(name):
@@ -226,12 +175,15 @@ def status(name):
 
     name: "mnist" or "cifar10"
     Returns its path, or None if it is nowhere, and a dictionary: split -> the number of images, or the sentence that
-    says what is wrong.
+    says what is wrong. Without a path the dictionary is empty, or says why the cache cannot be looked into.
     Provided.
     """
     _check_request(name)
-    path = _given_file(name) or _cached_file(name)
-    return (path, {split: _verified(path, name, split) for split in SPLITS}) if path.exists() else (None, {})
+    try:
+        path = _given_file(name) or _cached_file(name)
+    except RuntimeError as error:
+        return None, dict.fromkeys(SPLITS, str(error))
+    return path, {split: _verified(path, name, split) for split in SPLITS} if path else {}
 
 
 def _verified(path, name, split):
@@ -240,14 +192,14 @@ def _verified(path, name, split):
         found = _read(path, name, split)
     except RuntimeError as error:
         return str(error)
-    return len(found.images) if found.source == name else f"{path} holds a {found.source}."
+    return len(found.images) if found.source == name else f"{_shown(path)} holds a {found.source}."
 
 
 def save_split(images, folder, name, split):
     """Write one split as folder/NAME.npz: with CNNLIB_DATA=folder, `load` gives that split and refuses the other.
 
     images: Images, of the real set or of a stand-in, which `load` then gives without a notice
-    Returns the path.
+    Returns the path. Raises RuntimeError, in one sentence, if it cannot be written.
     Provided.
     """
     _check_request(name, split)
@@ -255,7 +207,10 @@ def save_split(images, folder, name, split):
     if images.source != name:
         arrays["source"] = np.array(images.source)
     path = Path(folder, f"{name}.npz")
-    np.savez(path, **arrays)
+    try:
+        np.savez(path, **arrays)
+    except OSError as error:
+        raise RuntimeError(f"{_shown(path)} cannot be written ({error.strerror or error}).") from error
     return path
 
 
@@ -276,19 +231,72 @@ def _say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def _shown(path):
+    """A path that can be printed, even if its name is not UTF-8."""
+    return str(path).encode(errors="backslashreplace").decode()
+
+
+def _exists(path):
+    """Whether a path leads somewhere. Raises OSError if one may not look there: Path.exists does so on some Pythons."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def _given_file(name):
-    """NAME.npz in the folder that CNNLIB_DATA names; None if the variable or the file is not there."""
-    if not os.environ.get("CNNLIB_DATA"):
+    """NAME.npz in the folder that CNNLIB_DATA names; None if there is none, with a line if that folder is no use."""
+    folder = os.environ.get("CNNLIB_DATA")
+    if not folder:
         return None
-    folder = Path(os.environ["CNNLIB_DATA"]).expanduser()
-    if not folder.is_dir():
-        _say(f"CNNLIB_DATA is {folder}, which is not a folder: looking elsewhere for {TITLES[name]}.")
-    path = folder / f"{name}.npz"
-    return path if path.exists() else None
+    try:
+        folder = Path(folder).expanduser().absolute()
+        path = folder / f"{name}.npz"
+        if _exists(path):
+            return path
+        if not _exists(folder) or not folder.is_dir():
+            problem = "which is not a folder"
+        elif path.is_symlink():
+            problem = f"where {path.name} is a link that leads nowhere"
+        else:
+            return None
+    except OSError as error:
+        problem = f"which cannot be looked into ({error.strerror or error})"
+    except RuntimeError:
+        problem = "but there is no such home folder"
+    _say(f"CNNLIB_DATA is {_shown(folder)}, {problem}: looking elsewhere for {TITLES[name]}.")
+    return None
+
+
+def _cache_path(name):
+    return cache_dir() / f"{name}.npz"
 
 
 def _cached_file(name):
-    return cache_dir() / f"{name}.npz"
+    """NAME.npz in the cache; None if it is not there. Raises RuntimeError, in one sentence, if one may not look."""
+    path = _cache_path(name)
+    try:
+        return path if _exists(path) else None
+    except OSError as error:
+        raise _trouble(path.parent, error, "looked into") from error
+
+
+def _trouble(folder, error, action="written"):
+    """What an OSError in the cache folder means, as a RuntimeError that says what to try."""
+    reason = error.strerror or str(error)
+    if error.errno in DISK_FULL:
+        return RuntimeError(
+            f"the cache folder {_shown(folder)} takes no more data ({reason}). "
+            "Make room, or set XDG_CACHE_HOME to a folder on another disk."
+        )
+    if isinstance(error, FileExistsError):
+        reason = "a file or a dead link is in its place"
+    elif action == "written" and Path(error.filename or "").stem in TITLES:
+        reason += f": {Path(error.filename).name}"
+    return RuntimeError(
+        f"the cache folder {_shown(folder)} cannot be {action} ({reason}). Set XDG_CACHE_HOME to a folder of your own."
+    )
 
 
 def _read_given(path, name, split):
@@ -304,9 +312,9 @@ def _read_given(path, name, split):
 def _read_cached(name, split):
     """Read a split from the cache, downloaded first if need be; failing that, a stand-in, or RuntimeError if strict."""
     try:
-        if _cached_file(name).exists():
+        if path := _cached_file(name):
             try:
-                return _read(_cached_file(name), name, split)
+                return _read(path, name, split)
             except RuntimeError as error:
                 _say(f"{error} A new copy is needed.")
         return _read(download(name), name, split)
@@ -332,11 +340,11 @@ def _read(path, name, split):
         if not source.startswith("stand-in"):
             _verify(name, arrays)
     except OSError as error:
-        raise RuntimeError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise RuntimeError(f"{_shown(path)} cannot be read ({error.strerror or error}).") from error
     except Exception as error:  # a damaged zip file fails in a dozen ways, and all mean the same
-        raise RuntimeError(f"{path} is damaged: {error}.") from error
+        raise RuntimeError(f"{_shown(path)} is damaged: {error}.") from error
     if len(arrays) < 2:
-        raise RuntimeError(f"{path} has no {split} split: it holds {', '.join(there) or 'nothing'}.")
+        raise RuntimeError(f"{_shown(path)} has no {split} split: it holds {', '.join(there) or 'nothing'}.")
     return Images(*arrays.values(), CLASSES[name] if source == name else _stand_in_classes(name), source)
 
 
@@ -367,36 +375,41 @@ SILENCE = 15  # seconds without a byte after which a host counts as gone
 GRACE = 20  # seconds before a host's speed is judged
 PATIENCE = 600  # seconds that the rest of a file may take, while there are other hosts to try
 PAUSE = 300  # seconds before a process tries a download again that failed: a chapter should wait once, not per split
-_failures = {}  # name -> when its download failed, and the sentence that says why
+SETTINGS = ("XDG_CACHE_HOME", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_failures = {}  # name -> when its download failed, under which settings, and the sentence that says why
 
 
 def download(name):
     """Fetch a set, verify it and put it into the user's cache, unless it is there. Processes take turns.
 
     name: "mnist" or "cifar10"
-    Returns the path of the file. Raises RuntimeError, in one sentence, if that fails or CNNLIB_OFFLINE forbids it;
-    for some minutes after a failure at once, without another try.
+    Returns the path of the file. Raises RuntimeError, with what to try, if that fails or CNNLIB_OFFLINE forbids it;
+    for some minutes after a failure at once, without another try, unless a setting of cache, proxy or certificates
+    has changed.
     Provided.
     """
     _check_request(name)
     if _switched_on("CNNLIB_OFFLINE"):
         raise RuntimeError("CNNLIB_OFFLINE forbids to download it.")
-    when, why = _failures.get(name, (-math.inf, ""))
-    if time.monotonic() - when < PAUSE:
+    settings = [os.environ.get(variable) for setting in SETTINGS for variable in (setting, setting.lower())]
+    when, under, why = _failures.get(name, (-math.inf, settings, ""))
+    if under == settings and time.monotonic() - when < PAUSE:
         raise RuntimeError(why)
     try:
         return _download_in_turn(name)
     except RuntimeError as error:
-        _failures[name] = (time.monotonic(), str(error))
+        _failures[name] = (time.monotonic(), settings, str(error))
         raise
 
 
 def _download_in_turn(name):
     """Fetch a set under its lock, unless another process has done so meanwhile."""
-    path = _cached_file(name)
+    path = _cache_path(name)
     _make_room(name, path.parent)
+    if path.is_dir():
+        raise RuntimeError(f"{_shown(path)} is a folder: remove it, the data should lie there.")
     if not _online(name):
-        raise RuntimeError("none of its hosts can be found: is this machine online?")
+        raise RuntimeError(f"none of its hosts can be found: is this machine online? {PROXY}")
     with _locked(name, path.with_suffix(".lock")):
         if not all(isinstance(_verified(path, name, split), int) for split in SPLITS):
             _store(name, path)
@@ -410,22 +423,19 @@ def _make_room(name, folder):
         with tempfile.TemporaryFile(dir=folder):
             free = shutil.disk_usage(folder).free
     except OSError as error:
-        raise RuntimeError(
-            f"the cache folder {folder} cannot be written ({error.strerror or error}). "
-            "Set XDG_CACHE_HOME to a folder that can."
-        ) from error
+        raise _trouble(folder, error) from error
     if free < SPACE[name]:
         raise RuntimeError(
-            f"the cache folder {folder} has {free / 1e6:.0f} MB free; the download needs {SPACE[name] / 1e6:.0f} MB. "
-            "Make room, or set XDG_CACHE_HOME to a folder on another disk."
+            f"the cache folder {_shown(folder)} has {free / 1e6:.0f} MB free; the download needs "
+            f"{SPACE[name] / 1e6:.0f} MB. Make room, or set XDG_CACHE_HOME to a folder on another disk."
         )
 
 
 def _online(name):
     """Whether a host of a set has an address: quickly asked, it spares a machine without a network the rest."""
-    hosts = [urlsplit(url).hostname for _, url in ORIGINS[name] if "//" in url]
+    hosts = [urlsplit(url).hostname for _, url in ORIGINS[name]]
     proxied = {"http", "https", "all"} & getproxies().keys()  # a proxy looks up names itself
-    return not hosts or bool(proxied) or any(_has_address(host) for host in hosts)
+    return bool(proxied) or any(_has_address(host) for host in hosts)
 
 
 def _has_address(host):
@@ -437,15 +447,29 @@ def _has_address(host):
 
 @contextmanager
 def _locked(name, path):
-    """Hold a lock file. It stays in the folder, empty; the lock itself ends with its process, even a killed one."""
+    """Hold a lock file. It stays in the folder, empty; the lock itself ends with its process, even a killed one.
+
+    Everybody may open it, for a cache folder that people share.
+    """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(path)
+    lock = FileLock(path, mode=0o666)
     try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        _say(f"Another process is fetching {TITLES[name]}: waiting for it.")
-        lock.acquire()
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            _say(f"Another process is fetching {TITLES[name]}: waiting for it.")
+            lock.acquire()
+    except PermissionError as error:
+        raise RuntimeError(
+            f"{_shown(path)} is another user's, and keeps others out of this cache. Let its owner remove it, "
+            "or set XDG_CACHE_HOME to a folder of your own."
+        ) from error
+    except (OSError, NotImplementedError) as error:
+        raise RuntimeError(
+            f"{_shown(path)} cannot be locked ({getattr(error, 'strerror', None) or error}). "
+            "Set XDG_CACHE_HOME to a folder on a disk of this machine."
+        ) from error
     try:
         yield
     finally:
@@ -463,10 +487,7 @@ def _store(name, path):
         np.savez(part / path.name, **arrays)
         os.replace(part / path.name, path)
     except OSError as error:
-        raise RuntimeError(
-            f"the cache folder {path.parent} takes no more data ({error.strerror or error}). "
-            "Make room, or set XDG_CACHE_HOME to a folder on another disk."
-        ) from error
+        raise _trouble(path.parent, error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -474,10 +495,11 @@ def _store(name, path):
 def _fetch_arrays(name, part):
     """Try the origins of a set in turn, each in an empty folder. A slow one is tried again when no other will do.
 
-    Returns the four arrays, verified. Raises RuntimeError with each origin's problem; OSError if the disk is full.
+    Returns the four arrays, verified. Raises RuntimeError with each origin's problem and what to try; OSError if the
+    disk is full.
     """
     attempts = [(origin, url, PATIENCE) for origin, url in ORIGINS[name]]
-    problems = []
+    problems, advice = [], {}
     for origin, url, patience in attempts:  # the list grows while it is read
         _say(f"Fetching {TITLES[name]} from {url}")
         _empty_folder(part)
@@ -491,16 +513,18 @@ def _fetch_arrays(name, part):
         except Exception as error:  # whatever it is, another host may do better
             if isinstance(error, OSError) and error.errno in DISK_FULL:
                 raise
-            problem = shorten(str(getattr(error, "reason", error)) or type(error).__name__, 200)
+            problem, try_this = _explain(error, url)
+            advice[try_this] = None
             if isinstance(error, HTTPError):
                 error.close()  # it holds the connection
         problems.append(f"{url}: {problem}")
         _say(f"  not from there: {problem}")
-    raise RuntimeError(f"no host gave it ({'; '.join(problems)}).")
+    raise RuntimeError(" ".join([f"no host gave it ({'; '.join(problems)}).", *filter(None, advice)]))
 
 
 def _empty_folder(path):
-    shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        shutil.rmtree(path)
     path.mkdir()
 
 
@@ -545,32 +569,120 @@ class Progress:
                 raise TooSlow(f"too slow, the rest would take {rest / 60:.0f} minutes")
 
 
-def _fetch(url, path, patience):
-    """Download a file. Raises OSError if the host does not answer, falls silent or stops early; TooSlow."""
+class OtherContent(Exception):
+    """A host answers, but not with the file: with a login page, with a notice of a filter, with nothing.
+
+    Provided.
+    """
+
+
+def _fetch(url, folder, digest, patience):
+    """Have pooch fetch a file and verify its digest, if one is known. Returns its path.
+
+    Raises ValueError if another digest comes out, and what _stream raises.
+    """
+    import pooch
+
+    logger = pooch.get_logger()
+    before, logger.disabled = logger.disabled, True  # it would print; what is to be said is said here
+    try:
+        file = PurePosixPath(urlsplit(url).path).name
+        return Path(pooch.retrieve(url, digest, file, folder, downloader=partial(_stream, patience=patience)))
+    finally:
+        logger.disabled = before
+
+
+def _stream(url, path, _, patience):
+    """Download a file, for pooch. Its own downloader hears nothing of a host that trickles, and trusts only certifi.
+
+    Raises OSError if the host does not answer, falls silent or stops early; TooSlow; OtherContent.
+    """
     request = Request(url, headers={"User-Agent": "cnnlib"})
-    with urlopen(request, timeout=SILENCE) as response, open(path, "wb") as file:
+    with urlopen(request, timeout=SILENCE, context=_trusted()) as response, open(path, "wb") as file:
         total = response.length
         with Progress(total, patience=patience, unit="B", unit_scale=True) as progress:
-            while chunk := response.read(1 << 16):
+            while chunk := response.read1(1 << 16):
+                if not progress.done:
+                    _check_start(chunk, urlsplit(response.url).hostname)
                 file.write(chunk)
                 progress.update(len(chunk))
+    name = PurePosixPath(urlsplit(url).path).name
+    if not progress.done:
+        raise OtherContent("its answer is empty")
     if total is not None and progress.done < total:
-        raise OSError(f"{path.name} ended after {progress.done:,} of {total:,} bytes")
+        raise OSError(f"{name} ended after {progress.done:,} of {total:,} bytes")
 
 
-@contextmanager
-def _torchvision_datasets(patience):
-    """torchvision's datasets, with our progress in their downloader, and made to leave a silent or slow host."""
-    from cnnlib.torchvision import datasets
+def _check_start(chunk, host):
+    """Raise OtherContent unless what comes begins as a gzip file does, as all our archives are."""
+    if b"\x1f\x8b".startswith(chunk[:2]):
+        return
+    if chunk.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        raise OtherContent(f"a web page of {host} came in place of the file")
+    raise OtherContent(f"something else came in place of the file, which begins with {chunk[:40]!r}")
 
-    bar, silence = datasets.utils.tqdm, socket.getdefaulttimeout()
-    datasets.utils.tqdm = partial(Progress, patience=patience)
-    socket.setdefaulttimeout(SILENCE)
-    try:
-        yield datasets
-    finally:
-        datasets.utils.tqdm = bar
-        socket.setdefaulttimeout(silence)
+
+CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")  # variables that name a file of certificates, in PEM form
+
+
+def _trusted():
+    """Whom to trust: those whom this machine trusts, those whom certifi trusts, and those of the user's own files."""
+    import certifi
+
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    for variable in CERTIFICATES:
+        if file := os.environ.get(variable):
+            with suppress(OSError):  # _certificate_advice tells if that mattered
+                context.load_verify_locations(file)
+    return context
+
+
+FORBIDDEN = (
+    "This network may want a login, or may forbid the host: open a web page in a browser, log in if asked, and try "
+    "again; or ask those who run the network."
+)
+PROXY = "If this network has a proxy, set HTTPS_PROXY to http://HOST:PORT."
+PROXY_SET = "Check HTTPS_PROXY: http://HOST:PORT, or http://NAME:PASSWORD@HOST:PORT if the proxy asks who you are."
+
+
+def _explain(error, url):
+    """What went wrong at a host, in words, and what to try, which may be nothing."""
+    reason = error.reason if isinstance(error, URLError) and isinstance(error.reason, Exception) else error
+    text = shorten(str(reason) or type(reason).__name__, 200)
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({reason.verify_message})", _certificate_advice(reason.verify_message)
+    if isinstance(reason, OtherContent | ssl.SSLError) or getattr(reason, "code", 0) in (403, 407, 451, 511):
+        return text, FORBIDDEN
+    if isinstance(reason, OSError | HTTPException) and not isinstance(reason, HTTPError) and (proxy := _proxy(url)):
+        return f"{text}, by way of the proxy {proxy}", PROXY_SET
+    if isinstance(reason, ConnectionResetError):  # many a filter does so
+        return text, FORBIDDEN
+    return text, PROXY if isinstance(reason, TimeoutError | ConnectionError | socket.gaierror) else ""
+
+
+def _certificate_advice(message):
+    """What to try if a certificate is not trusted."""
+    if "expired" in message or "not yet valid" in message:
+        return "Is this computer's clock right?"
+    for variable in CERTIFICATES:
+        if file := os.environ.get(variable):
+            try:
+                ssl.create_default_context().load_verify_locations(file)
+            except OSError as error:
+                reason = "in PEM form" if isinstance(error, ssl.SSLError) else "there"
+                return f"{variable} is {_shown(file)}, and no certificate is {reason}: correct that."
+    return (
+        "A school's filter or a virus scanner may have put its own certificate in: get that as a .pem file from those "
+        "who run the network, and set SSL_CERT_FILE to it."
+    )
+
+
+def _proxy(url):
+    """Host and port of the proxy on the way to an address, without a password; None if there is no proxy."""
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme)
+    return None if not proxy or proxy_bypass(parts.hostname) else proxy.rpartition("@")[2].rpartition("//")[2]
 
 
 # The origins: each a function of an address, an empty folder and the patience, which returns the four arrays
@@ -581,21 +693,19 @@ MNIST_FILES = {
     "test_images": "t10k-images-idx3-ubyte.gz",
     "test_labels": "t10k-labels-idx1-ubyte.gz",
 }
-CIFAR10_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # of cifar-10-binary.tar.gz, as the home page of CIFAR-10 states it
-
-
-def _mnist_by_torchvision(_, folder, patience):
-    """MNIST by torchvision, which has addresses of its own and verifies the MD5 of what comes."""
-    with _torchvision_datasets(patience) as datasets:
-        datasets.MNIST(folder, download=True)
-    return {key: _read_idx(folder / "MNIST" / "raw" / file) for key, file in MNIST_FILES.items()}
+MD5 = {  # of archives, as torchvision states it for MNIST, and the home page of CIFAR-10 for its binary version
+    "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+    "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+    "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+    "cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530",
+}
 
 
 def _mnist_files(url, folder, patience):
     """MNIST's four files from a folder on the web."""
-    for file in MNIST_FILES.values():
-        _fetch(url + file, folder / file, patience)
-    return {key: _read_idx(folder / file) for key, file in MNIST_FILES.items()}
+    paths = {key: _fetch(url + file, folder, f"md5:{MD5[file]}", patience) for key, file in MNIST_FILES.items()}
+    return {key: _read_idx(path) for key, path in paths.items()}
 
 
 def _read_idx(path):
@@ -609,16 +719,9 @@ def _read_idx(path):
     return np.frombuffer(raw, dtype=np.uint8, offset=start).reshape(shape)
 
 
-def _cifar10_by_torchvision(url, folder, patience):
-    """CIFAR-10's binary version by torchvision's downloader, which verifies its MD5.
-
-    torchvision.datasets.CIFAR10 would fetch the Python version instead. That is a set of pickles, and a pickle is a
-    program; the binary version holds the same images, and nothing that could run.
-    """
-    file = PurePosixPath(url).name
-    with _torchvision_datasets(patience) as datasets:
-        datasets.utils.download_url(url, folder, file, CIFAR10_MD5)
-    return _canonical(_read_records(folder / file))
+def _cifar10_records(url, folder, patience):
+    """CIFAR-10's binary version: the Python version is a set of pickles, and a pickle is a program."""
+    return _canonical(_read_records(_fetch(url, folder, f"md5:{MD5[PurePosixPath(url).name]}", patience)))
 
 
 def _read_records(path):
@@ -637,10 +740,12 @@ def _read_records(path):
 
 
 def _cifar10_pngs(url, folder, patience):
-    """CIFAR-10 as fast.ai keeps it: a tar of PNG files."""
-    path = folder / PurePosixPath(url).name
-    _fetch(url, path, patience)
-    return _canonical(_read_pngs(path))
+    """CIFAR-10 as fast.ai keeps it: a tar of PNG files, of which nobody states a digest."""
+    path = _fetch(url, folder, None, patience)
+    try:
+        return _canonical(_read_pngs(path))
+    except Exception as error:  # without a digest, damage shows in a dozen ways
+        raise ValueError(f"what came is damaged ({error})") from error
 
 
 def _read_pngs(path):
@@ -669,11 +774,11 @@ def _canonical(splits):
 
 ORIGINS = {  # in the order in which they are tried
     "mnist": (
-        (_mnist_by_torchvision, "torchvision's mirrors"),
+        (_mnist_files, "https://ossci-datasets.s3.amazonaws.com/mnist/"),
         (_mnist_files, "https://storage.googleapis.com/cvdf-datasets/mnist/"),
     ),
     "cifar10": (
-        (_cifar10_by_torchvision, "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"),
+        (_cifar10_records, "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"),
         (_cifar10_pngs, "https://s3.amazonaws.com/fast-ai-imageclas/cifar10.tgz"),
         (_cifar10_pngs, "https://s3.amazonaws.com/fast-ai-sample/cifar10.tgz"),
     ),

@@ -1,5 +1,7 @@
 """The networks of the course, as torch.nn modules that return logits."""
 
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -50,6 +52,54 @@ class TwoConvCNN(nn.Module):
         x = torch.flatten(x, 1)  # (N, 3136)
         x = F.relu(self.fc1(x))  # (N, 128)
         return self.fc2(x)  # (N, 10)
+
+
+class ThreeConvCNN(nn.Module):
+    """The classic Keras network for MNIST: 93,322 parameters for gray images of 28x28 (Chollet 2017, section 5.1).
+
+    x: (N, 1, 28, 28) float    Returns logits (N, classes): softmax belongs to the loss.
+    Raises ValueError if the images of x are not (1, 28, 28).
+    Built in chapter 09.
+    """
+
+    def __init__(self, classes=10):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 32, 3)
+        self.conv2 = nn.Conv2d(32, 64, 3)
+        self.conv3 = nn.Conv2d(64, 64, 3)
+        self.fc1 = nn.Linear(64 * 3 * 3, 64)
+        self.fc2 = nn.Linear(64, classes)
+
+    def forward(self, x):
+        check_images(x, 1, 28, 28)
+        x = F.relu(self.conv1(x))  # (N, 32, 26, 26)
+        x = F.max_pool2d(x, 2)  # (N, 32, 13, 13)
+        x = F.relu(self.conv2(x))  # (N, 64, 11, 11)
+        x = F.max_pool2d(x, 2)  # (N, 64, 5, 5)
+        x = F.relu(self.conv3(x))  # (N, 64, 3, 3)
+        x = torch.flatten(x, 1)  # (N, 576)
+        x = F.relu(self.fc1(x))  # (N, 64)
+        return self.fc2(x)  # (N, 10)
+
+
+def conv_stack(depth, classes=10):
+    """The first 1 to 4 of the 3x3 convolutions 32, 64, 64, 64, the first two with a pooling, then dense 64 and classes.
+
+    x: (N, 1, 28, 28) float    Returns logits (N, classes). A depth of 3 is ThreeConvCNN.
+    Raises ValueError on another depth.
+    Built in chapter 09.
+    """
+    if depth not in (1, 2, 3, 4):
+        raise ValueError(f"a depth of {depth}: it must be 1, 2, 3 or 4; then the maps are 1x1.")
+    layers, maps, side = [], 1, 28
+    for number, filters in enumerate((32, 64, 64, 64)[:depth]):
+        layers += [nn.Conv2d(maps, filters, 3), nn.ReLU()]
+        maps, side = filters, side - 2
+        if number < 2:
+            layers.append(nn.MaxPool2d(2))
+            side //= 2
+    layers += [nn.Flatten(), nn.Linear(maps * side * side, 64), nn.ReLU(), nn.Linear(64, classes)]
+    return nn.Sequential(*layers)
 
 
 class BasicBlock(nn.Module):
@@ -186,3 +236,42 @@ def count_parameters(model):
     Provided.
     """
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+@contextmanager
+def evaluating(model):
+    """Evaluation mode within a `with` block; then each module is in the mode it was in before, after an error too.
+
+    Provided.
+    """
+    with modes_put_back(model):
+        model.eval()
+        yield model
+
+
+@contextmanager
+def training(model):
+    """Training mode within a `with` block; then each module is in the mode it was in before, after an error too.
+
+    Modules that were put into evaluation mode stay in it, a batch normalization for example whose statistics are to
+    stay. But a network that is in evaluation mode as a whole, as train.load_weights leaves it, trains as a whole.
+    Provided.
+    """
+    with modes_put_back(model):
+        if not any(module.training for module in model.modules()):
+            model.train()
+        yield model
+
+
+@contextmanager
+def modes_put_back(model):
+    """After the `with` block, and after an error in it, each module is in the mode it was in before.
+
+    Provided.
+    """
+    modes = {module: module.training for module in model.modules()}
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

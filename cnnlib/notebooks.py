@@ -78,9 +78,10 @@ def plain_python(cell):
 
 
 def dependencies(nb):
-    """The files of cnnlib that a notebook's code imports, directly or through one another, and the records it names.
+    """The files of cnnlib that a notebook's code imports, directly or through one another, and what else it reads.
 
-    A record counts when its name stands in the code as a string, for example "two_conv" for runs/two_conv.json.
+    A record counts when its name stands in the code as a string, for example "two_conv" for runs/two_conv.json;
+    `quiz("02")` counts the questions in chapters/quizzes/02.yml.
     Provided.
     """
     cells = code_cells(nb)
@@ -92,7 +93,8 @@ def dependencies(nb):
         todo |= imported_files(path.read_text(encoding="utf-8")) - seen
     text = "\n".join(cell.source for cell in cells)
     records = [path for path in sorted((ROOT / "runs").glob("*.json")) if re.search(rf"[\"'/]{path.stem}\b", text)]
-    return sorted(seen) + records
+    quizzes = [ROOT / "chapters" / "quizzes" / f"{name}.yml" for name in re.findall(r"\bquiz\([\"'](\w+)[\"']\)", text)]
+    return sorted(seen) + records + [path for path in quizzes if path.exists()]
 
 
 def raises(cell):
@@ -154,11 +156,20 @@ def complaints(nb):
     return found
 
 
+def cell_limit(nb):
+    """The seconds that one cell of a notebook may take before it counts as hung: far more than on any busy machine.
+
+    Twenty times what the whole notebook took when it was stored, and ten minutes at least.
+    Provided.
+    """
+    return max(600, 20 * nb.metadata.get("cnnlib", {}).get("seconds", 0))
+
+
 def execute(path):
     """Run a notebook in a fresh kernel, on the real data, and store its outputs and digest in the file.
 
-    Returns the seconds it took. A cell that fails, a warning, a stand-in or a path of this machine raises an error, and
-    the file is left as it was.
+    Returns the seconds it took. A cell that fails or takes longer than `cell_limit`, a warning, a stand-in or a path of
+    this machine raises an error, and the file is left as it was.
     Provided.
     """
     from nbclient import NotebookClient
@@ -168,7 +179,10 @@ def execute(path):
     start = time.perf_counter()
     NotebookClient(
         nb,
-        timeout=600,
+        timeout=cell_limit(nb),
+        startup_timeout=300,
+        iopub_timeout=60,
+        raise_on_iopub_timeout=True,
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
@@ -181,7 +195,7 @@ def execute(path):
         raise RuntimeError(f"{path} is left as it was: " + "; ".join(found))
     nb.metadata = {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
+        "language_info": nb.metadata.language_info,  # the kernel's own, which JupyterLab would write on opening
         "cnnlib": {"digest": digest(nb), "seconds": round(seconds)},
     }
     part = Path(path).with_suffix(".part")

@@ -2,8 +2,16 @@
 
 Letters for axes: N images, C channels, H and W input pixels, F filters, K and L kernel, H' and W' output pixels.
 Names and meanings are those of torch.nn.functional. Nothing here changes the arrays it is given, except the running
-statistics of batch_norm2d. float32 gives float32, float64 gives float64.
+statistics of batch_norm2d. float32 gives float32, float64 gives float64; sums of float16 are taken in float32, and
+sums of whole numbers in int64, where they are exact. Every function raises ValueError for an array that is not
+NumPy's, numbers it cannot add, shapes that do not fit and options out of range, before it computes anything.
 """
+
+import itertools
+import math
+import numbers
+import operator
+import reprlib
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -21,9 +29,13 @@ def correlate1d(x, w):
     Raises ValueError if the kernel is longer than the row.
     Built in chapter 02.
     """
-    x, w = np.asarray(x), np.asarray(w)
+    _check_arrays("fiub", x=x, w=w)
+    if x.ndim != 1 or w.ndim != 1:
+        raise ValueError(f"x has shape {x.shape} and w {w.shape}: want (W,) and (L,). Try one row: x[0]")
     output_size(len(x), len(w))
-    return sliding_window_view(x, len(w)) @ w  # (W', L) @ (L,)
+    _check_sums(len(w), x, w)
+    y = sliding_window_view(_wide(x), len(w)) @ _wide(w)  # (W', L) @ (L,)
+    return y.astype(_sum_type(x, w), copy=False)
 
 
 def correlate2d(x, w):
@@ -33,12 +45,13 @@ def correlate2d(x, w):
     Raises ValueError if x or w is not a matrix, or the kernel is larger than the image.
     Built in chapter 02.
     """
-    x, w = np.asarray(x), np.asarray(w)
+    _check_arrays("fiub", x=x, w=w)
     if x.ndim != 2 or w.ndim != 2:
         raise ValueError(f"x has shape {x.shape} and w {w.shape}: want (H, W) and (K, L). Try one channel: x[..., 0]")
-    output_size(x.shape[0], w.shape[0]), output_size(x.shape[1], w.shape[1])
-    windows = sliding_window_view(x, w.shape)  # (H', W', K, L)
-    return np.einsum("hwkl,kl->hw", windows, w)
+    _output_sizes(x.shape, w.shape)
+    _check_sums(w.size, x, w)
+    windows = sliding_window_view(_wide(x), w.shape)  # (H', W', K, L)
+    return np.einsum("hwkl,kl->hw", windows, _wide(w)).astype(_sum_type(x, w), copy=False)
 
 
 # Chapter 03: convolution in full
@@ -52,10 +65,8 @@ def output_size(size, kernel, stride=1, padding=0, dilation=1):
     Source: Dumoulin and Visin, A guide to convolution arithmetic for deep learning (2016).
     Built in chapter 03.
     """
-    if kernel < 1 or stride < 1 or dilation < 1 or padding < 0:
-        raise ValueError(
-            f"kernel {kernel}, stride {stride} and dilation {dilation} must be at least 1, padding {padding} at least 0"
-        )
+    size, kernel, stride = _whole("size", size, 0), _whole("kernel", kernel, 1), _whole("stride", stride, 1)
+    padding, dilation = _whole("padding", padding, 0), _whole("dilation", dilation, 1)
     span = dilation * (kernel - 1) + 1
     if size + 2 * padding < span:
         raise ValueError(
@@ -73,10 +84,16 @@ def im2col(x, kernel_size, *, stride=1, padding=0, dilation=1):
     Source: Chellapilla, Puri and Simard, High performance convolutional neural networks (2006).
     Built in chapter 03.
     """
-    _check_images(x)
-    windows = _windows(_pad(x, padding), kernel_size, stride, dilation)
-    N, C, K, L, H, W = windows.shape
-    return windows.copy().reshape(N, C * K * L, H * W)
+    _check_images(x, "fiub")
+    kernel_size, stride, padding, dilation = _pairs(
+        kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation
+    )
+    (N, C), (K, L) = x.shape[:2], kernel_size
+    H, W = _output_sizes(x.shape[2:], kernel_size, stride, padding, dilation)
+    cols = np.zeros((N, C, K, L, H, W), x.dtype)
+    for (i, j), windows, pixels in _meetings(x.shape[2:], (H, W), kernel_size, stride, padding, dilation):
+        cols[:, :, i, j, *windows] = x[:, :, *pixels]
+    return cols.reshape(N, C * K * L, H * W)
 
 
 def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
@@ -87,46 +104,56 @@ def conv2d(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
     Raises ValueError if the channels of x and w, or the groups, do not fit.
     Built in chapter 03.
     """
-    _check_conv2d(x, w, b, groups)
-    if _suits_winograd(x, w, stride, dilation, groups):
-        y = _conv2d_winograd(x, w, padding)
-    else:
-        pad = _pad_channels_last if _has_long_runs(w, groups) else _pad
-        windows = _windows(pad(x, padding), w.shape[2:], stride, dilation)  # (N, C, K, L, H', W')
-        y = _conv2d_blocks(windows, w, groups)
-    if b is not None:
-        y = y.astype(np.result_type(y, b), copy=False)
-        y += b[:, None, None]
-    return y
+    stride, padding, dilation = _pairs(stride=stride, padding=padding, dilation=dilation)
+    groups = _check_conv2d(x, w, b, groups)
+    size = _output_sizes(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    _check_sums(math.prod(w.shape[1:]), x, w, b)
+    y = _convolve(_wide(x), _wide(w), size, stride, padding, dilation, groups)
+    return _add_bias(y, b).astype(_sum_type(x, w, b), copy=False)
 
 
-def _conv2d_blocks(windows, w, groups):
-    """One matrix product for each block of windows, so that the columns never leave the cache."""
-    (N, C, K, L, H, W), F = windows.shape, len(w)
-    w = _rows(w, groups)  # (G, F/G, K*L*C/G)
-    y = np.empty((N, groups, F // groups, H * W), np.result_type(windows, w))
-    for n, h in _blocks(N, H, C * K * L * W):
-        cols = _columns(windows[n, ..., h, :], groups)  # (n, G, K*L*C/G, h*W')
-        np.matmul(w, cols, out=y[n, ..., h.start * W : h.stop * W])
+def _convolve(x, w, size, stride, padding, dilation, groups):
+    """One matrix product for each row of the kernels, and for each block of images that stays in the cache."""
+    (N, C), (F, _, K, L), (H, W) = x.shape[:2], w.shape, size
+    w = w.reshape(groups, F // groups, C // groups, K, L).transpose(3, 0, 1, 4, 2)  # (K, G, F/G, L, C/G)
+    w = np.ascontiguousarray(w.reshape(K, groups, F // groups, L * C // groups))  # turned kernels run backward
+    y = np.empty((N, groups, F // groups, H * W), np.result_type(x, w))
+    for n, h, columns in _columns(_pad(x, padding), size, (K, L), stride, dilation, groups):
+        out = y[n, ..., h.start * W : h.stop * W]
+        np.matmul(w[0], columns[0], out=out)
+        for k in range(1, K):
+            out += w[k] @ columns[k]
     return y.reshape(N, F, H, W)
 
 
-def _rows(w, groups):
-    """Each kernel as a row, channels last: (F, C/G, K, L) -> (G, F/G, K*L*C/G)."""
-    return w.transpose(0, 2, 3, 1).reshape(groups, len(w) // groups, -1)
+def _columns(x, size, kernel_size, stride, dilation, groups):
+    """Blocks of images n and output rows h, with K matrices: what each row of the kernel meets, window by window.
+
+    x: padded (N, C, H, W)    Yields n, h, and a list of K arrays (n, G, L*C/G, h*W').
+    Two rows of the kernel meet almost the same pixels, only whole rows apart: they look at one copy from two places.
+    """
+    (N, C), (H, W), (K, L), (s, _), (d, _) = x.shape[:2], size, kernel_size, stride, dilation
+    for n, h in _blocks(N, H, L * C * W):
+        start, rows, copies = h.start * s, h.stop - h.start, {}
+        for first in {k * d % s for k in range(K)}:  # with a stride, those whole strides apart
+            block = x[n, :, start + first :: s][:, :, : rows + (K - 1) * d // s]
+            copies[first] = _shifted(block, W, L, stride[1], dilation[1], groups)
+        where = [slice(k * d // s * W, (k * d // s + rows) * W) for k in range(K)]
+        yield n, h, [copies[k * d % s][..., where[k]] for k in range(K)]
 
 
-def _columns(windows, groups):
-    """Each window as a column, copied in the order of memory: (N, C, K, L, H', W') -> (N, G, K*L*C/G, H'*W')."""
-    N, _, K, L, H, W = windows.shape
-    if groups == 1 and windows.strides[1] == windows.itemsize:  # channels last: L*C numbers are one run
-        return windows.transpose(0, 4, 5, 2, 3, 1).reshape(N, 1, H * W, -1).swapaxes(2, 3)
-    windows = windows.reshape(N, groups, -1, K, L, H, W)
-    return windows.transpose(0, 1, 3, 4, 2, 5, 6).reshape(N, groups, -1, H * W)
+def _shifted(x, W, L, stride, dilation, groups):
+    """For each column of the kernel, the pixels it meets: (n, C, H, W) -> (n, G, L*C/G, H*W')."""
+    n, C, H, _ = x.shape
+    x = x.reshape(n, groups, C // groups, H, x.shape[3])
+    parts = [x[..., j * dilation :: stride][..., :W] for j in range(L)]
+    x = parts[0] if L == 1 else np.stack(parts, axis=2)
+    return x.reshape(n, groups, L * C // groups, H * W)
 
 
 def _blocks(N, H, row):
     """Cut N images of H rows of `row` numbers into blocks of about BLOCK numbers: whole images, or rows of one."""
+    row = max(1, row)
     rows = min(H, max(1, BLOCK // row))
     images = max(1, BLOCK // (row * H))
     for n in range(0, N, images):
@@ -134,83 +161,50 @@ def _blocks(N, H, row):
             yield slice(n, n + images), slice(h, min(H, h + rows))
 
 
-def _pad(x, padding, value=0):
-    """Surround every image with `padding` rows and columns of value; without padding, x itself."""
-    ph, pw = _pair(padding)
-    if ph < 0 or pw < 0:
-        raise ValueError(f"padding {padding} must be at least 0. To cut pixels off, slice x: x[:, :, 1:-1, 1:-1]")
+def _add_bias(y, b):
+    """Add one number to each map; y, which is ours, may be used again."""
+    if b is None:
+        return y
+    y = y.astype(np.result_type(y, b), copy=False)
+    y += b[:, None, None]
+    return y
+
+
+def _pad(x, padding):
+    """Surround every image with rows and columns of zeros; without padding, x itself."""
+    (N, C, H, W), (ph, pw) = x.shape, padding
     if ph == pw == 0:
         return x
-    return np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=value)
+    padded = np.zeros((N, C, H + 2 * ph, W + 2 * pw), x.dtype)
+    padded[:, :, ph : ph + H, pw : pw + W] = x
+    return padded
 
 
-def _pad_channels_last(x, padding, extra=(0, 0)):
-    """_pad, and `extra` zeros more below and right; the axes stay, but in memory a pixel's channels are neighbors."""
-    (N, C, H, W), (ph, pw) = x.shape, _pair(padding)
-    padded = np.zeros((N, H + 2 * ph + extra[0], W + 2 * pw + extra[1], C), x.dtype)
-    padded[:, ph : ph + H, pw : pw + W] = x.transpose(0, 2, 3, 1)
-    return padded.transpose(0, 3, 1, 2)  # (N, C, H, W)
+def _output_sizes(size, kernel_size, stride=(1, 1), padding=(0, 0), dilation=(1, 1)):
+    """output_size for both axes: (H', W')."""
+    return tuple(map(output_size, size, kernel_size, stride, padding, dilation))
 
 
-def _has_long_runs(w, groups):
-    """Channels last is worth a copy of x where each window then has long runs of numbers, and windows overlap."""
-    return groups == 1 and w.shape[1] >= 16 and w.shape[2:] != (1, 1)
+def _meetings(size, stops, kernel_size, stride, padding, dilation):
+    """Which windows meet which pixels of the image, for one place (i, j) of the kernel after the other.
 
-
-def _windows(x, kernel_size, stride, dilation):
-    """Every window of x as a view, without a copy: (N, C, K, L, H', W')."""
-    (K, L), (sh, sw), (dh, dw) = _pair(kernel_size), _pair(stride), _pair(dilation)
-    output_size(x.shape[2], K, sh, 0, dh), output_size(x.shape[3], L, sw, 0, dw)
-    spans = (dh * (K - 1) + 1, dw * (L - 1) + 1)
-    windows = sliding_window_view(x, spans, axis=(2, 3), writeable=True)  # (N, C, stops, stops, span, span)
-    return windows[:, :, ::sh, ::sw, ::dh, ::dw].transpose(0, 1, 4, 5, 2, 3)
-
-
-def _pair(value):
-    """A number for both axes, or one for each."""
-    return (value, value) if np.ndim(value) == 0 else tuple(value)
-
-
-def _suits_winograd(x, w, stride, dilation, groups):
-    """Wide 3x3 layers with stride 1: there the saved products outweigh the transforms."""
-    plain = w.shape[2:] == (3, 3) and _pair(stride) == _pair(dilation) == (1, 1) and groups == 1
-    return plain and min(w.shape[:2]) >= 48 and np.result_type(x, w).kind == "f"
-
-
-def _conv2d_winograd(x, w, padding):
-    """3x3 convolution with 36 multiplications for 16 outputs instead of 144.
-
-    A row of the kernel and a row of the image are polynomials, and convolution multiplies them: evaluate both at six
-    points, multiply there, go back. Done along both axes for tiles of 4x4 outputs, each seen from 6x6 pixels.
-    Source: Lavin and Gray, Fast algorithms for convolutional neural networks (2016).
+    size: (H, W)    stops: (H', W')    Yields (i, j), slices of the windows, slices of their pixels.
+    The padding is not there at all: a window that hangs over the edge meets no pixel, and no padding can win or take.
     """
-    (ph, pw), F = _pair(padding), len(w)
-    H, W = output_size(x.shape[2], 3, 1, ph), output_size(x.shape[3], 3, 1, pw)
-    th, tw = -(-H // 4), -(-W // 4)  # tiles along each axis, the last ones perhaps beyond the edge
-    x = _pad_channels_last(x, padding, (4 * th - H, 4 * tw - W))
-    tiles = sliding_window_view(x, (6, 6), axis=(2, 3))[:, :, ::4, ::4]  # (N, C, th, tw, 6, 6)
-    A, B, G = _winograd_matrices(np.result_type(x, w))  # (16, 36), (36, 36), (36, 9)
-    w = (G @ w.transpose(2, 3, 1, 0).reshape(9, -1)).reshape(36, -1, F)  # (36, C, F)
-    y = np.empty((len(x), F, th, 4, tw, 4), w.dtype)
-    for n, h in _blocks(len(x), th, 36 * max(w.shape[1:]) * tw):
-        block = tiles[n, :, h].transpose(4, 5, 0, 2, 3, 1)  # (6, 6, n, h, tw, C)
-        points = (B @ block.reshape(36, -1)).reshape(36, -1, len(w[0]))
-        out = (A @ (points @ w).reshape(36, -1)).reshape(4, 4, *block.shape[2:5], F)
-        y[n, :, h] = out.transpose(2, 5, 3, 0, 4, 1)
-    return np.ascontiguousarray(y.reshape(len(x), F, 4 * th, 4 * tw)[:, :, :H, :W])
+    rows, columns = map(_meetings_along, size, stops, kernel_size, stride, padding, dilation)
+    for (i, (h, y)), (j, (w, x)) in itertools.product(enumerate(rows), enumerate(columns)):
+        yield (i, j), (h, w), (y, x)
 
 
-def _winograd_matrices(dtype):
-    """Matrices from six points back to a tile, from an image tile to six points, from a kernel to six points.
-
-    0, 1, -1, 1/2, -2 and infinity are points with a small rounding error (Barabasz and others, 2020).
-    """
-
-    def evaluate(n):  # a polynomial of n coefficients at the six points
-        return np.vstack([np.vander([0, 1, -1, 0.5, -2], n, increasing=True), np.eye(n)[-1]])
-
-    back, image, kernel = evaluate(4).T, np.linalg.inv(evaluate(6)).T, evaluate(3)
-    return (np.kron(m, m).astype(dtype) for m in (back, image, kernel))
+def _meetings_along(size, stops, kernel, stride, padding, dilation):
+    """The same along one axis: for each place of the kernel, a slice of the windows and one of the pixels."""
+    meetings = []
+    for k in range(kernel):
+        shift = k * dilation - padding  # window t meets pixel t * stride + shift
+        first, last = max(0, -(shift // stride)), min(stops, (size - 1 - shift) // stride + 1)
+        count, pixel = max(0, last - first), first * stride + shift
+        meetings.append((slice(first, first + count), slice(pixel, pixel + count * stride, stride)))
+    return meetings
 
 
 # Chapter 04: pooling
@@ -223,8 +217,17 @@ def max_pool2d(x, kernel_size, *, stride=None, padding=0, dilation=1):
     Raises ValueError if no window fits, or the padding is more than half a window.
     Built in chapter 04.
     """
-    windows = _pool_windows(x, kernel_size, stride, padding, dilation, _lowest(x))  # (N, C, K, L, H', W')
-    return _slide(np.maximum, windows)
+    _check_images(x, "fiu")
+    size, meetings = _pool(x, kernel_size, stride, padding, dilation)
+    return _maxima(x, size, meetings)
+
+
+def _maxima(x, size, meetings):
+    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    y = np.full((*x.shape[:2], *size), lowest, x.dtype)
+    for _, windows, pixels in meetings:
+        np.maximum(y[:, :, *windows], x[:, :, *pixels], out=y[:, :, *windows])
+    return y
 
 
 def avg_pool2d(x, kernel_size, *, stride=None, padding=0):
@@ -234,37 +237,24 @@ def avg_pool2d(x, kernel_size, *, stride=None, padding=0):
     Raises ValueError if no window fits, or the padding is more than half a window.
     Built in chapter 04.
     """
-    _check_sums(x)
-    windows = _pool_windows(x, kernel_size, stride, padding, 1, 0)
-    K, L = windows.shape[2:4]
-    return _slide(np.add, windows) / (K * L)
-
-
-def _slide(combine, windows):
-    """Combine the numbers of each window, one kernel offset at a time: (N, C, K, L, H', W') -> (N, C, H', W')."""
-    first, *others = np.ndindex(windows.shape[2:4])
-    y = windows[:, :, *first].copy()
-    for i, j in others:
-        combine(y, windows[:, :, i, j], out=y)
-    return y
-
-
-def _pool_windows(x, kernel_size, stride, padding, dilation, value):
-    """The padded windows of a pooling layer: (N, C, K, L, H', W')."""
     _check_images(x)
-    for k, p, d in zip(*map(_pair, (kernel_size, padding, dilation)), strict=True):
+    size, meetings = _pool(x, kernel_size, stride, padding, 1)
+    _check_sums(len(meetings), x)
+    y = np.zeros((*x.shape[:2], *size), _wide(x).dtype)
+    for _, windows, pixels in meetings:
+        y[:, :, *windows] += x[:, :, *pixels]
+    return (y / len(meetings)).astype(_float_type(x), copy=False)
+
+
+def _pool(x, kernel_size, stride, padding, dilation):
+    """Check the options of a pooling layer. Returns (H', W') and the list of its meetings."""
+    stride = kernel_size if stride is None else stride  # windows side by side
+    options = _pairs(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
+    for k, _, p, d in zip(*options, strict=True):
         if p > (d * (k - 1) + 1) // 2:
             raise ValueError(f"padding {p} is more than half the window ({k}, dilation {d}). Try padding={k // 2}")
-    return _windows(_pad(x, padding, value), kernel_size, _stride(stride, kernel_size), dilation)
-
-
-def _stride(stride, kernel_size):
-    """Pooling's windows lie side by side unless told otherwise."""
-    return kernel_size if stride is None else stride
-
-
-def _lowest(x):
-    return -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    size = _output_sizes(x.shape[2:], *options)
+    return size, list(_meetings(x.shape[2:], size, *options))
 
 
 # Chapter 05: gradients
@@ -275,6 +265,7 @@ def relu(x):
 
     Built in chapter 05.
     """
+    _check_arrays("fiu", x=x)
     return np.maximum(x, 0)
 
 
@@ -282,9 +273,12 @@ def relu_backward(dy, x):
     """Pass the gradient on where x was positive.
 
     dy, x: the same shape    Returns dx, that shape. At exactly 0 the slope is taken as 0.
+    Raises ValueError if dy and x differ in shape.
     Built in chapter 05.
     """
-    return dy * (x > 0)
+    _check_arrays("fiu", dy=dy, x=x)
+    _check_dy(dy, x.shape)
+    return np.where(x <= 0, 0, dy)[()]
 
 
 def linear(x, w, b=None):
@@ -295,8 +289,10 @@ def linear(x, w, b=None):
     Built in chapter 05.
     """
     _check_linear(x, w, b)
-    y = x @ w.T
-    return y if b is None else y + b
+    _check_sums(x.shape[1], x, w, b)
+    y = _wide(x) @ _wide(w).T
+    y = y if b is None else y + b
+    return y.astype(_sum_type(x, w, b), copy=False)
 
 
 def linear_backward(dy, x, w):
@@ -307,8 +303,11 @@ def linear_backward(dy, x, w):
     Built in chapter 05.
     """
     _check_linear(x, w, None)
+    _check_arrays(dy=dy)
     _check_dy(dy, (len(x), len(w)))
-    return dy @ w, dy.T @ x, dy.sum(axis=0)
+    for terms, other in ((len(w), w), (len(x), x), (len(x), None)):
+        _check_sums(terms, dy, other)
+    return _gradients(dy, x, w, _wide(dy) @ _wide(w), _wide(dy).T @ _wide(x), _wide(dy).sum(axis=0))
 
 
 def softmax(x):
@@ -317,7 +316,12 @@ def softmax(x):
     x: (..., classes)    Returns the same shape. The largest logit is subtracted first, so that exp never overflows.
     Built in chapter 05.
     """
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    _check_arrays(x=x)
+    return _softmax(_float(x)).astype(_float_type(x), copy=False)
+
+
+def _softmax(x):
+    e = np.exp(x - x.max(axis=-1, keepdims=True, initial=-np.inf))
     return e / e.sum(axis=-1, keepdims=True)
 
 
@@ -325,23 +329,28 @@ def softmax_backward(dy, x):
     """Gradient of softmax: each probability moves against the average of all.
 
     dy, x: (..., classes)    Returns dx, the same shape.
+    Raises ValueError if dy and x differ in shape.
     Built in chapter 05.
     """
-    p = softmax(x)
-    return p * (dy - (dy * p).sum(axis=-1, keepdims=True))
+    _check_arrays(dy=dy, x=x)
+    _check_dy(dy, x.shape)
+    p, wide = _softmax(_float(x)), _float(dy)
+    dx = p * (wide - (wide * p).sum(axis=-1, keepdims=True))
+    return dx.astype(_float_type(dy, x), copy=False)
 
 
 def cross_entropy(logits, labels):
     """Average over the batch of -log(probability of the right class), in nats.
 
-    logits: (N, classes)    labels: (N,) integers    Returns one number.
+    logits: (N, classes)    labels: (N,) integers    Returns one number, nan if there are no images.
     Raises ValueError if labels are not N integers from 0 to classes - 1.
     Built in chapter 05.
     """
     _check_labels(logits, labels)
-    logits = logits - logits.max(axis=1, keepdims=True)
-    log_sum = np.log(np.exp(logits).sum(axis=1))  # (N,)
-    return (log_sum - logits[np.arange(len(labels)), labels]).mean()
+    z = _float(logits)
+    z = z - z.max(axis=1, keepdims=True, initial=-np.inf)
+    losses = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(labels)), labels]  # (N,)
+    return _float_type(logits).type(losses.mean() if len(labels) else np.nan)
 
 
 def cross_entropy_backward(logits, labels):
@@ -352,9 +361,9 @@ def cross_entropy_backward(logits, labels):
     Built in chapter 05.
     """
     _check_labels(logits, labels)
-    dlogits = softmax(logits)
+    dlogits = _softmax(_float(logits))
     dlogits[np.arange(len(labels)), labels] -= 1
-    return dlogits / len(labels)
+    return (dlogits / len(labels)).astype(_float_type(logits), copy=False)
 
 
 def col2im(cols, size, kernel_size, *, stride=1, padding=0, dilation=1):
@@ -364,29 +373,23 @@ def col2im(cols, size, kernel_size, *, stride=1, padding=0, dilation=1):
     Raises ValueError if cols does not have the shape that im2col gives for images of this size.
     Built in chapter 05.
     """
-    (H, W), (K, L), (ph, pw) = _pair(size), _pair(kernel_size), _pair(padding)
-    x = np.zeros((len(cols), cols.shape[1] // (K * L), H + 2 * ph, W + 2 * pw), cols.dtype)
-    windows = _windows(x, kernel_size, stride, dilation)  # (N, C, K, L, H', W'), a view to add to
-    N, C, K, L, h, w = windows.shape
-    if cols.shape != (N, C * K * L, h * w):
-        want = (N, f"C*{K * L}", h * w)
+    _check_arrays("fiub", cols=cols)
+    size, kernel_size, stride, padding, dilation = _pairs(
+        size=size, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation
+    )
+    (K, L), (h, w) = kernel_size, _output_sizes(size, kernel_size, stride, padding, dilation)
+    if cols.ndim != 3 or cols.shape[1] % (K * L) or cols.shape[2] != h * w:
         raise ValueError(
-            f"cols has shape {cols.shape}, but size {(H, W)} wants {want}. Are the options those of im2col?"
+            f"cols has shape {cols.shape}, but size {size} wants (N, C*{K * L}, {h * w}). "
+            "Are the options those of im2col?"
         )
-    _add_windows(windows, cols.reshape(windows.shape))
-    return _crop(x, padding)
-
-
-def _add_windows(windows, values):
-    """Add to windows that overlap, one kernel offset at a time: within one offset no pixel is met twice."""
-    for i, j in np.ndindex(windows.shape[2:4]):
-        windows[:, :, i, j] += values[:, :, i, j]
-
-
-def _crop(x, padding):
-    """Undo _pad."""
-    (H, W), (ph, pw) = x.shape[2:], _pair(padding)
-    return np.ascontiguousarray(x[:, :, ph : H - ph, pw : W - pw])
+    _check_sums(K * L, cols)
+    N, C = len(cols), cols.shape[1] // (K * L)
+    cols, dtype = cols.reshape(N, C, K, L, h, w), _sum_type(cols)
+    x = np.zeros((N, C, *size), _wide(cols).dtype)
+    for (i, j), windows, pixels in _meetings(size, (h, w), kernel_size, stride, padding, dilation):
+        x[:, :, *pixels] += cols[:, :, i, j, *windows]  # for one place of the kernel no pixel is met twice
+    return x.astype(dtype, copy=False)
 
 
 def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1):
@@ -397,42 +400,52 @@ def conv2d_backward(dy, x, w, *, stride=1, padding=0, dilation=1, groups=1):
     Raises ValueError if dy does not have the shape of conv2d's output.
     Built in chapter 05.
     """
-    _check_conv2d(x, w, None, groups)
-    pad = _pad_channels_last if _has_long_runs(w, groups) else _pad
-    windows = _windows(pad(x, padding), w.shape[2:], stride, dilation)  # (N, C, K, L, H', W')
-    _check_dy(dy, (len(x), len(w), *windows.shape[4:]))
-    dx = _conv2d_dx(dy, w, x.shape[2:], stride, padding, dilation, groups)
-    return dx, _conv2d_dw(dy, windows, groups), dy.sum(axis=(0, 2, 3))
+    stride, padding, dilation = _pairs(stride=stride, padding=padding, dilation=dilation)
+    groups = _check_conv2d(x, w, None, groups)
+    size = _output_sizes(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    _check_arrays(dy=dy)
+    _check_dy(dy, (len(x), len(w), *size))
+    windows = len(x) * math.prod(size)
+    for terms, other in ((len(w) // groups * math.prod(w.shape[2:]), w), (windows, x), (windows, None)):
+        _check_sums(terms, dy, other)
+    dx = _conv2d_dx(_wide(dy), _wide(w), x.shape[2:], stride, padding, dilation, groups)
+    dw = _conv2d_dw(_wide(dy), _wide(x), w.shape[2:], stride, padding, dilation, groups)
+    return _gradients(dy, x, w, dx, dw, _wide(dy).sum(axis=(0, 2, 3)))
 
 
-def _conv2d_dw(dy, windows, groups):
+def _conv2d_dw(dy, x, kernel_size, stride, padding, dilation, groups):
     """Each weight collects dy times the pixel it met, over all images and positions: (F, C/G, K, L)."""
-    (N, F, H, W), (C, K, L) = dy.shape, windows.shape[1:4]
-    dw = np.zeros((groups, F // groups, K * L * C // groups), np.result_type(dy, windows))
-    for n, h in _blocks(N, H, C * K * L * W):
-        cols = _columns(windows[n, ..., h, :], groups).transpose(1, 2, 0, 3).reshape(groups, dw.shape[2], -1)
-        rows = dy[n, :, h].transpose(1, 0, 2, 3).reshape(groups, F // groups, -1)  # (G, F/G, n*h*W')
-        dw += rows @ cols.swapaxes(1, 2)
-    return np.ascontiguousarray(dw.reshape(F, K, L, C // groups).transpose(0, 3, 1, 2))
+    (N, F, H, W), C, (K, L) = dy.shape, x.shape[1] // groups, kernel_size
+    dy = dy.reshape(N, groups, F // groups, H * W)
+    dw = np.zeros((K, groups, F // groups, L * C), np.result_type(dy, x))
+    for n, h, columns in _columns(_pad(x, padding), (H, W), kernel_size, stride, dilation, groups):
+        part = dy[n, ..., h.start * W : h.stop * W]
+        for k in range(K):
+            dw[k] += (part @ columns[k].swapaxes(2, 3)).sum(axis=0)
+    dw = dw.reshape(K, groups, F // groups, L, C).transpose(1, 2, 4, 0, 3)  # (G, F/G, C/G, K, L)
+    return dw.reshape(F, C, K, L)
 
 
 def _conv2d_dx(dy, w, size, stride, padding, dilation, groups):
     """Each pixel collects from every window that used it: dy times a kernel is added there.
 
-    Where windows move by 1 that is a convolution of dy with turned kernels, which is faster unless filters are many.
+    Where windows move by 1 that is a convolution of dy with turned kernels. It meets zeros around dy, which are
+    nothing only as long as the kernels are finite.
     """
-    (H, W), (ph, pw), (N, F, h, w_), C = size, _pair(padding), dy.shape, w.shape[1]
-    border = [d * (k - 1) - p for d, k, p in zip(_pair(dilation), w.shape[2:], (ph, pw), strict=True)]
-    moves_by_1 = _pair(stride) == (1, 1) and min(border) >= 0 and [H - h + ph, W - w_ + pw] == border
-    if moves_by_1 and F // groups < 4 * C:
-        return conv2d(dy, _turn(w, groups), padding=border, dilation=dilation, groups=groups)
-    dx = np.zeros((N, C * groups, H + 2 * ph, W + 2 * pw), np.result_type(dy, w))
-    windows = _windows(dx, w.shape[2:], stride, dilation)[..., :h, :w_]  # (N, C, K, L, H', W'), a view to add to
-    wt = w.reshape(groups, F // groups, -1).swapaxes(1, 2)  # (G, C/G*K*L, F/G)
-    for n, _ in _blocks(N, 1, windows[0].size):
-        cols = wt @ dy[n].reshape(-1, groups, F // groups, h * w_)  # (n, G, C/G*K*L, H'*W')
-        _add_windows(windows[n], cols.reshape(windows[n].shape))
-    return _crop(dx, padding)
+    (N, F, h, v), (_, C, K, L), (H, W) = dy.shape, w.shape, size
+    border = [d * (k - 1) - p for d, k, p in zip(dilation, (K, L), padding, strict=True)]
+    moves_by_1 = stride == (1, 1) and min(border) >= 0 and [H - h + padding[0], W - v + padding[1]] == border
+    if moves_by_1 and F // groups < 4 * C and np.isfinite(w).all():
+        return _convolve(dy, _turn(w, groups), size, stride, border, dilation, groups)
+    dx = np.zeros((N, C * groups, H, W), np.result_type(dy, w))
+    meetings = list(_meetings(size, (h, v), (K, L), stride, padding, dilation))
+    wt = w.reshape(groups, F // groups, C * K * L).swapaxes(1, 2)  # (G, C/G*K*L, F/G)
+    for n, _ in _blocks(N, 1, C * groups * K * L * h * v):
+        part = dy[n].reshape(len(dy[n]), groups, F // groups, h * v)
+        cols = (wt @ part).reshape(len(part), C * groups, K, L, h, v)
+        for (i, j), windows, pixels in meetings:
+            dx[n, :, *pixels] += cols[:, :, i, j, *windows]
+    return dx
 
 
 def _turn(w, groups):
@@ -449,17 +462,35 @@ def max_pool2d_backward(dy, x, kernel_size, *, stride=None, padding=0, dilation=
     Raises ValueError if dy does not have the shape of max_pool2d's output.
     Built in chapter 05.
     """
-    windows = _pool_windows(x, kernel_size, stride, padding, dilation, _lowest(x))  # (N, C, K, L, H', W')
-    y = _slide(np.maximum, windows)
-    _check_dy(dy, y.shape)
-    dx = _pad(np.zeros(x.shape, dy.dtype), padding)
-    dx_windows = _windows(dx, kernel_size, _stride(stride, kernel_size), dilation)
-    waiting = np.ones(y.shape, bool)  # windows whose largest number has not been met yet
-    for i, j in np.ndindex(windows.shape[2:4]):
-        hit = waiting & (windows[:, :, i, j] == y)
-        waiting ^= hit
-        dx_windows[:, :, i, j] += dy * hit
-    return _crop(dx, padding)
+    _check_images(x, "fiu")
+    size, meetings = _pool(x, kernel_size, stride, padding, dilation)
+    _check_arrays(dy=dy)
+    _check_dy(dy, (*x.shape[:2], *size))
+    _check_sums(len(meetings), dy)
+    dx = np.zeros(x.shape, _wide(dy).dtype)
+    winner, seen = _winners(x, size, meetings)
+    np.add.at(dx.reshape(-1), winner[seen], dy[seen])
+    return dx.astype(_sum_type(dy), copy=False)
+
+
+def _winners(x, size, meetings):
+    """Where each window's largest pixel stands in x.ravel(), and whether it sees any pixel, both (N, C, H', W').
+
+    Of equal ones the first, of several nan the last, as in torch.
+    """
+    y = _maxima(x, size, meetings)
+    place = np.zeros(y.shape, np.min_scalar_type(len(meetings)))  # in the kernel, counted from its end; 0: none yet
+    for k, (_, windows, pixels) in enumerate(reversed(meetings), start=1):
+        hit = x[:, :, *pixels] == y[:, :, *windows]
+        np.maximum(place[:, :, *windows], hit * place.dtype.type(k), out=place[:, :, *windows])
+    if np.isnan(y).any():
+        for k, (_, windows, pixels) in zip(range(len(meetings), 0, -1), meetings, strict=True):
+            place[:, :, *windows][np.isnan(x[:, :, *pixels])] = k
+    (N, C, H, W), (_, _, (i, j)) = x.shape, meetings[0]
+    images = np.arange(0, N * C * H * W, H * W).reshape(N, C, 1, 1)
+    corners = i.step * W * np.arange(size[0])[:, None] + j.step * np.arange(size[1])  # (H', W')
+    shifts = [(i.start - h.start * i.step) * W + j.start - w.start * j.step for _, (h, w), (i, j) in meetings]
+    return images + corners + np.take([0, *reversed(shifts)], place), place > 0
 
 
 def avg_pool2d_backward(dy, x, kernel_size, *, stride=None, padding=0):
@@ -469,23 +500,30 @@ def avg_pool2d_backward(dy, x, kernel_size, *, stride=None, padding=0):
     Raises ValueError if dy does not have the shape of avg_pool2d's output.
     Built in chapter 05.
     """
-    N, C, K, L, H, W = _pool_windows(x, kernel_size, stride, padding, 1, 0).shape
-    _check_dy(dy, (N, C, H, W))
-    dx = _pad(np.zeros(x.shape, dy.dtype), padding)
-    share = (dy / (K * L))[:, :, None, None]  # (N, C, 1, 1, H', W')
-    _add_windows(_windows(dx, kernel_size, _stride(stride, kernel_size), 1), np.broadcast_to(share, (N, C, K, L, H, W)))
-    return _crop(dx, padding)
+    _check_images(x)
+    size, meetings = _pool(x, kernel_size, stride, padding, 1)
+    _check_arrays(dy=dy)
+    _check_dy(dy, (*x.shape[:2], *size))
+    share = _float(dy) / len(meetings)
+    dx = np.zeros(x.shape, share.dtype)
+    for _, windows, pixels in meetings:
+        dx[:, :, *pixels] += share[:, :, *windows]
+    return dx.astype(_float_type(dy), copy=False)
 
 
 def sgd_step(w, dw, v=None, *, lr, momentum=0.0, weight_decay=0.0):
     """One step of gradient descent with momentum, as torch.optim.SGD takes it.
 
     w, dw: the same shape    v: what the last step returned, None before the first    Returns the new w and v.
+    Raises ValueError if shapes differ, or an option is negative.
     Built in chapter 05.
     """
-    dw = dw + weight_decay * w
-    v = dw if v is None else momentum * v + dw
-    return w - lr * v, v
+    lr, momentum, weight_decay = _reals(lr=lr, momentum=momentum, weight_decay=weight_decay)
+    _check_step(w, dw, v=v)
+    dtype, w, dw = _float_type(w, dw), _float(w), _float(dw)
+    dw = dw + weight_decay * w if weight_decay else dw
+    v = dw + momentum * v if momentum and v is not None else 1 * dw
+    return (w - lr * v).astype(dtype), v.astype(dtype)
 
 
 def adam_step(w, dw, state=None, *, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
@@ -493,15 +531,19 @@ def adam_step(w, dw, state=None, *, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weigh
 
     w, dw: the same shape    state: what the last step returned, None before the first
     Returns the new w and the new state: the averages m of dw and v of dw**2, and the number of steps t.
+    Raises ValueError if shapes differ, or an option is out of range.
     Source: Kingma and Ba, Adam: a method for stochastic optimization (2015).
     Built in chapter 05.
     """
-    m, v, t = (0.0, 0.0, 0) if state is None else state
-    dw, t = dw + weight_decay * w, t + 1
-    m = betas[0] * m + (1 - betas[0]) * dw
-    v = betas[1] * v + (1 - betas[1]) * dw**2
-    m_hat, v_hat = m / (1 - betas[0] ** t), v / (1 - betas[1] ** t)  # both began at 0: undo that bias
-    return w - lr * m_hat / (np.sqrt(v_hat) + eps), (m, v, t)
+    lr, eps, weight_decay = _reals(lr=lr, eps=eps, weight_decay=weight_decay)
+    m, v, t, beta1, beta2 = _check_adam(w, dw, state, betas)
+    dtype, w, dw, t = _float_type(w, dw), _float(w), _float(dw), t + 1
+    dw = dw + weight_decay * w if weight_decay else dw
+    m = beta1 * m + (1 - beta1) * dw
+    v = beta2 * v + (1 - beta2) * dw**2
+    m_hat, v_hat = m / (1 - beta1**t), v / (1 - beta2**t)  # both began at 0: undo that bias
+    w = w - lr * m_hat / (np.sqrt(v_hat) + eps)
+    return w.astype(dtype), (m.astype(dtype), v.astype(dtype), t)
 
 
 # Chapter 10: batch normalization
@@ -517,15 +559,15 @@ def batch_norm2d(x, w, b, running_mean=None, running_var=None, *, training=False
     Source: Ioffe and Szegedy, Batch normalization (2015).
     Built in chapter 10.
     """
-    _check_batch_norm(x, w, b, running_mean, running_var, training)
-    if not training:
-        return w[:, None, None] * _standardize(x, running_mean, running_var, eps)[0] + b[:, None, None]
-    mean, var = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3))
-    if running_mean is not None:
-        M = x[:, 0].size
-        running_mean += momentum * (mean - running_mean)
-        running_var += momentum * (var * M / (M - 1) - running_var)
-    return w[:, None, None] * _standardize(x, mean, var, eps)[0] + b[:, None, None]
+    momentum = _real("momentum", momentum, -np.inf)
+    eps = _check_batch_norm(x, w, b, running_mean, running_var, training, eps)
+    mean, var = _moments(x) if training else (running_mean, running_var)
+    M = math.prod(x.shape) // max(1, x.shape[1])  # numbers in a channel
+    if training and running_mean is not None and M:
+        running_mean[...] = (1 - momentum) * running_mean + momentum * mean
+        running_var[...] = (1 - momentum) * running_var + momentum * var * M / (M - 1)
+    y = w[:, None, None] * _standardize(x, mean, var, eps)[0] + b[:, None, None]
+    return y.astype(_float_type(x, w, b), copy=False)
 
 
 def batch_norm2d_backward(dy, x, w, running_mean=None, running_var=None, *, training=False, eps=1e-5):
@@ -535,21 +577,32 @@ def batch_norm2d_backward(dy, x, w, running_mean=None, running_var=None, *, trai
     Raises ValueError if shapes differ, or the statistics cannot be had.
     Built in chapter 10.
     """
-    _check_batch_norm(x, w, w, running_mean, running_var, training)
+    eps = _check_batch_norm(x, w, w, running_mean, running_var, training, eps)
+    _check_arrays(dy=dy)
     _check_dy(dy, x.shape)
-    if training:
-        running_mean, running_var = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3))
-    x_hat, std = _standardize(x, running_mean, running_var, eps)
+    mean, var = _moments(x) if training else (running_mean, running_var)
+    x_hat, std = _standardize(x, mean, var, eps)
+    dtype, dy = _float_type(dy, x, w), _float(dy)
     dw, db = (dy * x_hat).sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3))
-    if training:
-        M = x[:, 0].size  # numbers in a channel
+    if training and x.size:
+        M = x.size // x.shape[1]  # numbers in a channel
         dy = dy - (db[:, None, None] + x_hat * dw[:, None, None]) / M
-    return (w / std)[:, None, None] * dy, dw, db
+    dx = (w / std)[:, None, None] * dy
+    return dx.astype(dtype, copy=False), dw.astype(dtype, copy=False), db.astype(dtype, copy=False)
+
+
+def _moments(x):
+    """Mean and variance of each channel, summed in float64; of no numbers, 0 and 1."""
+    if not x.size:
+        return np.zeros(x.shape[1]), np.ones(x.shape[1])
+    return x.mean(axis=(0, 2, 3), dtype=np.float64), x.var(axis=(0, 2, 3), dtype=np.float64)
 
 
 def _standardize(x, mean, var, eps):
-    std = np.sqrt(var + eps)  # (C,)
-    return (x - mean[:, None, None]) / std[:, None, None], std
+    """x with mean 0 and variance 1, and the standard deviation that made it so, both in x's own precision."""
+    x = _float(x)
+    std = np.sqrt(var + eps).astype(x.dtype)  # (C,)
+    return (x - mean.astype(x.dtype)[:, None, None]) / std[:, None, None], std
 
 
 # Chapter 15: transposed convolution
@@ -563,10 +616,12 @@ def conv_transpose2d(x, w, b=None, *, stride=1, padding=0, output_padding=0, dil
     Raises ValueError if channels or groups do not fit, or output_padding is not below stride or dilation.
     Built in chapter 15.
     """
-    _check_conv_transpose2d(x, w, b, groups)
-    size = _transposed_size(x, w, stride, padding, output_padding, dilation)
-    y = _conv2d_dx(x, w, size, stride, padding, dilation, groups)
-    return y if b is None else y + b[:, None, None]
+    size, stride, padding, dilation, groups = _check_conv_transpose2d(
+        x, w, b, stride, padding, output_padding, dilation, groups
+    )
+    _check_sums(len(w) // groups * math.prod(w.shape[2:]), x, w, b)
+    y = _conv2d_dx(_wide(x), _wide(w), size, stride, padding, dilation, groups)
+    return _add_bias(y, b).astype(_sum_type(x, w, b), copy=False)
 
 
 def conv_transpose2d_backward(dy, x, w, *, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
@@ -577,48 +632,151 @@ def conv_transpose2d_backward(dy, x, w, *, stride=1, padding=0, output_padding=0
     Raises ValueError if dy does not have the shape of conv_transpose2d's output.
     Built in chapter 15.
     """
-    _check_conv_transpose2d(x, w, None, groups)
-    size = _transposed_size(x, w, stride, padding, output_padding, dilation)
+    size, stride, padding, dilation, groups = _check_conv_transpose2d(
+        x, w, None, stride, padding, output_padding, dilation, groups
+    )
+    _check_arrays(dy=dy)
     _check_dy(dy, (len(x), w.shape[1] * groups, *size))
-    H, W = x.shape[2:]
-    dx = conv2d(dy, w, stride=stride, padding=padding, dilation=dilation, groups=groups)[:, :, :H, :W]
-    windows = _windows(_pad(dy, padding), w.shape[2:], stride, dilation)[..., :H, :W]  # (N, F, K, L, H, W)
-    return dx, _conv2d_dw(x, windows, groups), dy.sum(axis=(0, 2, 3))
-
-
-def _transposed_size(x, w, stride, padding, output_padding, dilation):
-    """Height and width of conv_transpose2d's output."""
-    options = map(_pair, (w.shape[2:], stride, padding, output_padding, dilation))
-    return [_transposed_axis(*numbers) for numbers in zip(x.shape[2:], *options, strict=True)]
+    for terms, other in ((w[0].size, w), (x.size // len(w), x), (len(x) * math.prod(size), None)):
+        _check_sums(terms, dy, other)
+    dx = _convolve(_wide(dy), _wide(w), x.shape[2:], stride, padding, dilation, groups)
+    dw = _conv2d_dw(_wide(x), _wide(dy), w.shape[2:], stride, padding, dilation, groups)
+    return _gradients(dy, x, w, dx, dw, _wide(dy).sum(axis=(0, 2, 3)))
 
 
 def _transposed_axis(size, kernel, stride, padding, extra, dilation):
-    if not 0 <= extra < max(stride, dilation):
+    """Height or width of conv_transpose2d's output."""
+    if extra >= max(stride, dilation):
         raise ValueError(f"output_padding {extra} must be below stride {stride} or dilation {dilation}. Try 0")
     result = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + extra + 1
     if result < 1:
         raise ValueError(f"padding {padding} on both sides leaves {result} of {result + 2 * padding} pixels. Try less")
-    output_size(result, kernel, stride, padding, dilation)  # raises if an option is out of range
     return result
 
 
-# Checks: the numbers that do not fit, and what to try
+# Numbers: in what they are added
 
 
-def _check_images(x):
+def _wide(x):
+    """x in numbers that can be added: float16 as float32, whole numbers as int64."""
+    if x.dtype.kind in "iub":
+        return x.astype(np.int64, copy=False)
+    return x.astype(np.promote_types(x.dtype, np.float32), copy=False)
+
+
+def _float(x):
+    """x in numbers that can be divided: whole numbers as float64, float16 as float32."""
+    return x.astype(np.float64) if x.dtype.kind == "i" else _wide(x)
+
+
+def _sum_type(*arrays):
+    """The dtype of their sums and products: int64 for whole numbers."""
+    dtypes = [array.dtype for array in arrays if array is not None]
+    if any(dtype.kind == "f" for dtype in dtypes):
+        return np.result_type(*dtypes)
+    return np.dtype(np.int64)
+
+
+def _float_type(*arrays):
+    """The dtype of their averages: float64 for whole numbers."""
+    dtype = _sum_type(*arrays)
+    return dtype if dtype.kind == "f" else np.dtype(np.float64)
+
+
+def _gradients(dy, x, w, dx, dw, db):
+    """The gradients of a layer, each in the dtype of the sums that made it."""
+    dtypes = _sum_type(dy, w), _sum_type(dy, x), _sum_type(dy)
+    return tuple(array.astype(dtype, copy=False) for array, dtype in zip((dx, dw, db), dtypes, strict=True))
+
+
+# Checks: what was expected, what came, what to try
+
+NUMBERS = {"f": "floats", "i": "signed integers", "u": "unsigned integers", "b": "booleans"}
+
+
+def _whole(name, value, least):
+    """An option as an integer: whatever Python takes for an index."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} is {_short(value)}, want a whole number. {_hint(name, value, least)}") from None
+    if number < least:
+        hint = "To cut pixels off, slice x: x[:, :, 1:-1, 1:-1]" if name == "padding" else f"Try {name}={least}"
+        raise ValueError(f"{name} {number} must be at least {least}. {hint}")
+    return number
+
+
+def _hint(name, value, least):
+    if isinstance(value, float):
+        return "Try // instead of /, or int(...)"
+    return "To keep the size, try (kernel - 1) // 2" if name == "padding" else f"Try {name}={least}"
+
+
+def _short(value):
+    """What came, on one line and not too long."""
+    return " ".join(reprlib.repr(value).split())
+
+
+def _pair(name, value, least):
+    """A number for both axes, or one for each, as two integers."""
+    axes = tuple(value) if isinstance(value, tuple | list) or np.ndim(value) == 1 else (value, value)
+    if len(axes) != 2:
+        raise ValueError(f"{name} {_short(value)} has {len(axes)} numbers, want one or two. Try {name}={least}")
+    return _whole(name, axes[0], least), _whole(name, axes[1], least)
+
+
+def _pairs(**options):
+    """Each option as a pair of integers; paddings may be 0, all others are at least 1."""
+    return [_pair(name, value, 0 if "padding" in name else 1) for name, value in options.items()]
+
+
+def _real(name, value, least=0):
+    """An option as a float."""
+    if not isinstance(value, numbers.Real):
+        raise ValueError(f"{name} is {_short(value)}, want a number. Try {name}=0.1")
+    if not value >= least:
+        raise ValueError(f"{name} {value} must be at least {least}. Try {name}=0.1")
+    return float(value)
+
+
+def _reals(**options):
+    return [_real(name, value) for name, value in options.items()]
+
+
+def _check_arrays(kinds="fi", **arrays):
+    """Each is NumPy's and holds floats (f), whole numbers (i), or what else `kinds` allows."""
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray | np.generic) or isinstance(array, np.matrix | np.ma.MaskedArray):
+            hint = f"{name}.detach().numpy()" if hasattr(array, "detach") else f"np.array({name})"
+            raise ValueError(f"{name} is a {type(array).__name__}, want an array of NumPy's. Try {hint}")
+        if array.dtype.kind not in kinds:
+            hint = f"{name}.astype(np.float32)" + " / 255" * (name == "x" and array.dtype == np.uint8)
+            want = " or ".join(NUMBERS[kind] for kind in kinds)
+            raise ValueError(f"{name} holds {array.dtype}, want {want}. Try {hint}")
+
+
+def _check_sums(terms, *arrays):
+    """Whole numbers are added in int64: the largest sum of products of two arrays, with a bias, must fit in."""
+    arrays = [array for array in arrays if array is not None]
+    sizes = [max(-int(a.min(initial=0)), int(a.max(initial=0))) for a in arrays if a.dtype.kind != "f"]
+    largest = max(sizes, default=0)  # among floats each whole number stands alone
+    if len(sizes) == len(arrays):
+        largest = terms * math.prod(sizes[:2]) + sum(sizes[2:])
+    if largest > np.iinfo(np.int64).max:
+        raise ValueError(f"sums of these whole numbers may reach {largest:.0e}, int64 ends at 9e18. Try astype(float)")
+
+
+def _check_images(x, kinds="fi"):
+    _check_arrays(kinds, x=x)
     if x.ndim != 4:
         hint = "x[None] for one image, x[:, None] for gray ones" if x.ndim == 3 else "x[None, None]"
         raise ValueError(f"x has {_count(x.ndim, 'axis')} {x.shape}, want 4: (N, C, H, W). Try {hint}")
-
-
-def _check_sums(x):
-    if x.dtype.kind not in "fi":
-        raise ValueError(
-            f"x holds {x.dtype}, and sums of {x.dtype} wrap around or overflow. Try x.astype(np.float32) / 255"
-        )
+    if 0 in x.shape[2:]:
+        raise ValueError(f"x has shape {x.shape}: its images have no pixels. Was it cut too small?")
 
 
 def _check_kernels(w):
+    _check_arrays(w=w)
     if w.ndim != 4:
         raise ValueError(
             f"w has {_count(w.ndim, 'axis')} {w.shape}, want 4: (F, C, K, L). Try w[None, None] for one kernel"
@@ -626,10 +784,13 @@ def _check_kernels(w):
 
 
 def _check_conv2d(x, w, b, groups):
+    """Returns groups as an integer."""
     _check_images(x)
-    _check_sums(x)
     _check_kernels(w)
+    groups = _whole("groups", groups, 1)
     C, F, expected = x.shape[1], len(w), w.shape[1] * groups
+    if F == 0:
+        raise ValueError(f"w has no filters {w.shape}, want (F, C, K, L) with F of at least 1. Try w[:1]")
     if expected != C:
         hint = "Did you pass gray images to a network for RGB?" if C == 1 else "Was w made for other images?"
         if x.shape[3] == expected:
@@ -638,27 +799,40 @@ def _check_conv2d(x, w, b, groups):
     if F % groups:
         raise ValueError(f"{F} filters cannot be split into {groups} groups {_shapes(x, w)}. Try a divisor of {F}")
     _check_bias(b, F)
+    return groups
 
 
-def _check_conv_transpose2d(x, w, b, groups):
+def _check_conv_transpose2d(x, w, b, stride, padding, output_padding, dilation, groups):
+    """Returns the output's (H', W'), and the options as integers."""
+    stride, padding, output_padding, dilation = _pairs(
+        stride=stride, padding=padding, output_padding=output_padding, dilation=dilation
+    )
     _check_images(x)
-    _check_sums(x)
     _check_kernels(w)
+    groups = _whole("groups", groups, 1)
     C, expected = x.shape[1], len(w)
+    if 0 in w.shape:
+        raise ValueError(f"w is empty {w.shape}, want (C, F/groups, K, L), each at least 1. Try np.ones(...)")
     if expected != C:
         hint = "Kernels of conv_transpose2d are (C, F/groups, K, L): try w.swapaxes(0, 1)"
         raise ValueError(f"x has {_count(C, 'channel')} but w expects {expected} {_shapes(x, w)}. {hint}")
     if C % groups:
         raise ValueError(f"{C} channels cannot be split into {groups} groups {_shapes(x, w)}. Try a divisor of {C}")
     _check_bias(b, w.shape[1] * groups)
+    size = tuple(map(_transposed_axis, x.shape[2:], w.shape[2:], stride, padding, output_padding, dilation))
+    return size, stride, padding, dilation, groups
 
 
 def _check_bias(b, F):
-    if b is not None and b.shape != (F,):
+    if b is None:
+        return
+    _check_arrays(b=b)
+    if b.shape != (F,):
         raise ValueError(f"b has shape {b.shape} but there are {F} filters. Try b.reshape({F})")
 
 
 def _check_linear(x, w, b):
+    _check_arrays(x=x, w=w)
     if x.ndim != 2 or w.ndim != 2 or x.shape[1] != w.shape[1]:
         raise ValueError(
             f"x {x.shape} and w {w.shape} do not fit: want (N, D) and (F, D). Try x.reshape(len(x), -1) or w.T"
@@ -674,6 +848,8 @@ def _check_dy(dy, shape):
 
 
 def _check_labels(logits, labels):
+    _check_arrays(logits=logits)
+    _check_arrays("fiub", labels=labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
         hint = "One-hot labels? Try labels.argmax(axis=1)" if labels.shape == logits.shape else "One label an image"
         raise ValueError(
@@ -687,16 +863,56 @@ def _check_labels(logits, labels):
         )
 
 
-def _check_batch_norm(x, w, b, mean, var, training):
+def _check_batch_norm(x, w, b, mean, var, training, eps):
+    """Returns eps as a float."""
     _check_images(x)
-    _check_sums(x)
-    for name, array in {"w": w, "b": b, "running_mean": mean, "running_var": var}.items():
-        if array is not None and array.shape != (x.shape[1],):
-            raise ValueError(f"{name} has shape {array.shape} but x has {_count(x.shape[1], 'channel')} {x.shape}")
-    if training and x[:, 0].size < 2:
-        raise ValueError(f"one number a channel {x.shape} has no variance. Try a larger batch")
-    if not training and (mean is None or var is None):
+    if not isinstance(training, bool | np.bool_):
+        raise ValueError(f"training is {_short(training)}, want True or False")
+    if (mean is None) != (var is None) or not (training or mean is not None):
         raise ValueError("running_mean and running_var are missing. Try training=True, or pass both")
+    statistics = {} if mean is None else {"running_mean": mean, "running_var": var}
+    _check_arrays(w=w, b=b)
+    _check_arrays("f", **statistics)
+    for name, array in {"w": w, "b": b, **statistics}.items():
+        if array.shape != (x.shape[1],):
+            raise ValueError(
+                f"{name} has shape {array.shape} but x has {_count(x.shape[1], 'channel')} {x.shape}. "
+                "Is it that of another layer?"
+            )
+        if training and name in statistics and not array.flags.writeable:
+            raise ValueError(f"{name} is read-only, and training moves it. Try {name}.copy()")
+    if training and len(x) * math.prod(x.shape[2:]) == 1:
+        raise ValueError(f"one number a channel {x.shape} has no variance. Try a larger batch")
+    eps = _real("eps", eps)
+    if training and eps == 0:
+        raise ValueError("eps 0.0 must be positive in training: a channel may have no variance. Try eps=1e-5")
+    return eps
+
+
+def _check_step(w, dw, **state):
+    """w and what moves it have one shape; a state that is None has not begun yet."""
+    _check_arrays(w=w, dw=dw)
+    for name, array in {"dw": dw, **state}.items():
+        if array is not None:
+            _check_arrays(**{name: array})
+            if array.shape != w.shape:
+                raise ValueError(f"{name} has shape {array.shape} but w has {w.shape}. Is it that of another w?")
+
+
+def _check_adam(w, dw, state, betas):
+    """Returns the three parts of the state, and both betas as floats."""
+    _check_step(w, dw)
+    if not isinstance(betas, tuple | list) or len(betas) != 2:
+        raise ValueError(f"betas is {_short(betas)}, want two numbers. Try betas=(0.9, 0.999)")
+    betas = [_real("betas", beta) for beta in betas]
+    if max(betas) >= 1:
+        raise ValueError(f"betas {tuple(betas)} must be below 1. Try betas=(0.9, 0.999)")
+    if state is None:
+        return 0.0, 0.0, 0, *betas
+    if not isinstance(state, tuple) or len(state) != 3:
+        raise ValueError(f"state is {_short(state)}, want what adam_step returned: (m, v, t), or None. Try None")
+    _check_step(w, dw, m=state[0], v=state[1])
+    return *state[:2], _whole("t", state[2], 0), *betas
 
 
 def _count(n, noun):

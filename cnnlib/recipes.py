@@ -7,11 +7,10 @@ import os
 import platform
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
 import torch
 
-from cnnlib import data, models, train
+from cnnlib import augment, data, machine, models, train
 from cnnlib.data import load, to_float
 from cnnlib.train import Config
 
@@ -25,16 +24,42 @@ DEPTH = {  # plain against residual, 20 layers and 56: the network is all that d
     "watch": True,
     "ship": False,
 }
+THREE_CONV = {  # as its origin trains it; nothing but the number of images differs between its two protocols
+    "model": models.ThreeConvCNN,
+    "arguments": {},
+    "data": "mnist",
+    "mean": 0.0,
+    "std": 1.0,
+    "augment": {},
+    "config": Config(epochs=5, batch_size=64, optimizer="rmsprop", lr=1e-3, schedule="constant"),
+    "seeds": (0, 1, 2, 3, 4),
+    "watch": False,
+}
+CONV_STACK = {  # depth against data: the number of convolutions and of images is all that differs, but for the epochs
+    "model": models.conv_stack,
+    **MNIST,
+    "augment": {},
+    "seeds": (0, 1, 2),
+    "watch": False,
+    "ship": False,
+}
 RECIPES = {
     "two_conv": {
         "model": models.TwoConvCNN,  # a class or a function that makes the network
         "arguments": {},  # its arguments
-        **MNIST,  # trained on all images of the train split, as (pixel / 255 - mean) / std
-        "augment": {},  # functions of cnnlib.data with their arguments, in this order
+        **MNIST,  # trained on the images of the train split, as (pixel / 255 - mean) / std
+        "augment": {},  # functions of cnnlib.augment with their arguments, in this order
         "config": Config(epochs=3, batch_size=64, optimizer="adam", lr=3e-3),
         "seeds": (0, 1, 2, 3, 4),
-        "watch": False,  # measure the test images after each epoch too, for a curve; nothing is chosen by it
+        "watch": False,  # True: measure the test images after each epoch too, for a curve; nothing is chosen by it
         "ship": True,  # the weights of the first seed, whatever it scores
+    },
+    "three_conv": {**THREE_CONV, "ship": True},
+    "three_conv_split": {
+        **THREE_CONV,
+        "images": 48_000,  # learn from the first so many of the train split only
+        "watch": "rest",  # and measure the others after each epoch
+        "ship": False,
     },
     "resnet18": {
         "model": models.resnet18,
@@ -62,19 +87,32 @@ RECIPES = {
     "plain56": {"model": models.plain_cifar, "arguments": {"depth": 56}, **DEPTH},
     "residual20": {"model": models.residual_cifar, "arguments": {"depth": 20}, **DEPTH},
     "residual56": {"model": models.residual_cifar, "arguments": {"depth": 56}, **DEPTH},
+    **{
+        f"stack{depth}_{images}": {
+            **CONV_STACK,
+            "arguments": {"depth": depth},
+            "images": images,
+            "config": Config(epochs=epochs, batch_size=64, optimizer="adam", lr=1e-3),
+        }
+        for depth in (1, 2, 3, 4)
+        for images, epochs in ((500, 60), (5_000, 20), (60_000, 5))
+    },
 }
 
 
 def tensors(name, split):
     """The images and labels of a recipe's data set, ready for its network.
 
+    split: "train" (the images that the recipe learns from), "test", or "rest" (the train split's other images)
     Returns x (N, C, H, W) float32, y (N,) int64, and the Images they came from.
     Provided.
     """
     recipe = find(name)
-    images = load(recipe["data"], split)
-    x = torch.from_numpy(to_float(images.images, recipe["mean"], recipe["std"]))
-    return x, torch.from_numpy(images.labels).long(), images
+    images = load(recipe["data"], "test" if split == "test" else "train")
+    count = recipe.get("images")
+    part = {"train": slice(count), "rest": slice(count or len(images.labels), None)}.get(split, slice(None))
+    x = torch.from_numpy(to_float(images.images[part], recipe["mean"], recipe["std"]))
+    return x, torch.from_numpy(images.labels[part]).long(), images
 
 
 def find(name):
@@ -115,14 +153,22 @@ def augmentation(name):
 
     Provided.
     """
-    chain = [partial(getattr(data, function), **options) for function, options in find(name)["augment"].items()]
+    chain = [partial(change(function), **options) for function, options in find(name)["augment"].items()]
 
-    def augment(x, generator):
+    def changed(x, generator):
         for change in chain:
             x = change(x, generator=generator)
         return x
 
-    return augment if chain else None
+    return changed if chain else None
+
+
+def change(function):
+    """The function of that name that changes a batch of images.
+
+    Provided.
+    """
+    return getattr(augment, function)
 
 
 def run(name, *, device="cpu", log=print, progress=False):
@@ -131,18 +177,19 @@ def run(name, *, device="cpu", log=print, progress=False):
     An interrupted run goes on from its checkpoints in the user's cache.
     log: called with a line of text after each seed    progress: see train.fit
     Returns the record, a dict for runs/NAME.json, and the network of the first seed.
-    Raises RuntimeError if only a stand-in of the data is here.
+    Raises ValueError if there is no such recipe or device, RuntimeError if only a stand-in of the data is here.
     Provided.
     """
-    recipe = find(name)
+    recipe, device = find(name), str(machine.check_device(device))
     (x, y, images), (test_x, test_y, _) = tensors(name, "train"), tensors(name, "test")
     if images.source != recipe["data"]:
         raise RuntimeError(f"{name} is recorded on {recipe['data']}, but only {images.source} is here.")
-    where, runs, first = circumstances(device), [], None
-    options = {"device": device, "progress": progress, "validation": (test_x, test_y) if recipe["watch"] else None}
+    where, runs, first = circumstances(name, device), [], None
+    watched = {False: None, True: (test_x, test_y), "rest": tensors(name, "rest")[:2]}[recipe["watch"]]
+    options = {"device": device, "progress": progress, "validation": watched}
     for seed in recipe["seeds"]:
         model, history = start(name, seed, x=x, y=y, checkpoint=checkpoint(name, seed), **options)
-        runs.append(result(seed, history, train.evaluate(model, test_x, test_y)))
+        runs.append(result(seed, history, train.evaluate(model, x, y), train.evaluate(model, test_x, test_y)))
         log(f"{name}, seed {seed}: test accuracy {runs[-1]['test_accuracy']:.2%}, {runs[-1]['seconds']:.0f} s")
         first = first or model
     sizes = {"parameters": models.count_parameters(first), "train_images": len(y), "test_images": len(test_y)}
@@ -157,14 +204,16 @@ def checkpoint(name, seed):
     return data.cache_dir() / "runs" / f"{name}-{seed}.pt"
 
 
-def result(seed, history, test):
-    """What a record keeps of one seed: the test result, and of the history all but the loss of each late step.
+def result(seed, history, learned, test):
+    """What a record keeps of one seed: the final network's results on the images that it learned from and on the test
+    images, and of the history all but the loss of each late step.
 
     Provided.
     """
     epochs = [{key: round(value, 6) for key, value in entry.items() if key != "losses"} for entry in history]
     return {
         "seed": seed,
+        "train_accuracy": learned["accuracy"],
         "test_accuracy": test["accuracy"],
         "test_loss": round(test["loss"], 6),
         "seconds": round(sum(entry["seconds"] for entry in history), 1),
@@ -183,46 +232,58 @@ def describe(name):
     return {**recipe, "model": model, "config": asdict(recipe["config"]), "seeds": list(recipe["seeds"])}
 
 
-def circumstances(device):
-    """Where and with what a run was made: hardware, versions, and a digest of the code.
+def circumstances(name, device):
+    """Where and with what a run was made: hardware, versions, the precision that ran, and a digest of its sources.
 
     Provided.
     """
-    code = "".join(inspect.getsource(part) for part in (train, models, data.flip, data.crop, data.cutout))
+    half = find(name)["config"].precision == "bfloat16" and machine.bfloat16_pays(device)
+    hardware = {"device": device, "processor": machine.processor(device), "flags": machine.flags(device)}
+    limits = {key: os.environ[key] for key in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA") if key in os.environ}
     return {
-        "hardware": {"device": device, "processor": processor(device), "threads": torch.get_num_threads()},
+        "hardware": {**hardware, **limits, "threads": torch.get_num_threads()},
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "code": hashlib.sha256(code.encode()).hexdigest(),
+        "precision": "bfloat16" if half else "float32",
+        "code": hashlib.sha256(sources(name).encode()).hexdigest(),
     }
 
 
-def processor(device="cpu"):
-    """The name of the processor or the graphics card, as far as the system tells.
+def sources(name):
+    """The code that a recipe's run depends on: the training loop, the networks, the changes of its augmentation.
+
+    Without comments and docstrings. A record's digest is that of this text, which is kept in runs/code.
+    Provided.
+    """
+    from cnnlib.notebooks import bare_code
+
+    parts = [train, models, machine, *(change(function) for function in find(name)["augment"])]
+    return "".join(f"# {part.__name__}\n{bare_code(inspect.getsource(part))}\n\n" for part in parts)
+
+
+def code_file(digest):
+    """Where the sources of a digest are kept.
 
     Provided.
     """
-    if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_name(device)
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    return train.RUNS / "code" / f"{digest[:16]}.txt"
 
 
 def save(record, model):
-    """Write runs/NAME.json and, if the recipe ships them, the weights of the first seed with their card.
+    """Write runs/NAME.json, the sources of its code and, if the recipe ships them, the first seed's weights and card.
 
     Each file is written in one piece; then the checkpoints are no longer needed, and removed.
     Returns the paths of the files.
     Provided.
     """
     name = record["name"]
-    paths = [train.RUNS / f"{name}.json"]
-    train.write_atomically(paths[0], as_json(record))
+    paths = [code_file(record["code"]), train.RUNS / f"{name}.json"]
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    train.write_atomically(paths[0], sources(name).encode())
+    train.write_atomically(paths[1], as_json(record))
     if find(name)["ship"]:
         paths += [train.PRETRAINED / f"{name}.safetensors", train.PRETRAINED / f"{name}.json"]
-        train.save_weights(model, paths[1])
-        train.write_atomically(paths[2], as_json(card(record)))
+        train.save_weights(model, paths[2])
+        train.write_atomically(paths[3], as_json(card(record)))
     for seed in find(name)["seeds"]:
         checkpoint(name, seed).unlink(missing_ok=True)
     return paths
@@ -256,10 +317,11 @@ def card(record):
 def score(name, *, device="cpu", precision="float32"):
     """The card of shipped weights, and the accuracy that they reach here on the test images.
 
-    Raises ValueError if there is no such recipe, FileNotFoundError if it ships no weights, RuntimeError on a stand-in.
+    Raises ValueError if there is no such recipe, precision or device, FileNotFoundError if it ships no weights,
+    RuntimeError on a stand-in.
     Provided.
     """
-    recipe, model = find(name), build(name)
+    recipe, model, device = find(name), build(name), machine.check_device(device)
     train.load_weights(model, name)
     x, y, images = tensors(name, "test")
     if images.source != recipe["data"]:

@@ -1,19 +1,31 @@
-"""Training that can be trusted: settings, fit, evaluate, seeds, checkpoints; and the records and weights of runs."""
+"""Training that can be trusted: settings, fit, evaluate, seeds; and the records and weights of finished runs."""
 
-import ctypes
-import io
 import json
 import math
-import os
-import sys
 import time
-import warnings
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from textwrap import shorten
 
 import torch
 import torch.nn.functional as F
+
+from cnnlib.checkpoints import identity, read_checkpoint, restore, save_checkpoint, write_atomically
+from cnnlib.checks import (
+    NotFinite,
+    as_images,
+    check_batches,
+    check_choice,
+    check_examples,
+    check_held_out,
+    check_number,
+    check_run,
+    check_whole,
+    count_bad,
+    try_augment,
+)
+from cnnlib.machine import bfloat16_pays, check_device, keep_memory, precision_here
+from cnnlib.models import evaluating, training
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 RUNS = Path(__file__).parent.parent / "runs"
@@ -28,14 +40,14 @@ class Config:
 
     epochs: int = 3  # passes over the training images
     batch_size: int = 128  # images a step; the last batch of an epoch may be shorter
-    optimizer: str = "adam"  # "adam", "sgd" or "muon"
+    optimizer: str = "adam"  # "adam", "sgd", "rmsprop" or "muon"
     lr: float = 1e-3  # peak of the learning rate
-    momentum: float = 0.9  # for sgd and muon; adam's first beta has the same value and meaning
+    momentum: float = 0.9  # for sgd and muon; adam's first beta and rmsprop's alpha take its value
     weight_decay: float = 0.0  # shrinks every weight by lr * weight_decay a step; with muon see Muon
     schedule: str = "triangle"  # "triangle", "cosine", "step" or "constant": see learning_rate
     warmup: float = 0.2  # share of all steps that the way up to the peak takes
     label_smoothing: float = 0.0  # share of the target that is dealt out evenly to all classes
-    precision: str = "float32"  # "bfloat16": convolutions and products in half the bits; weights stay in float32
+    precision: str = "float32"  # "bfloat16": layers compute in half the bits, where it pays; weights stay in float32
     small_epochs: int = 0  # the first epochs see images shrunk to small_size pixels a side: quicker, and good enough
     small_size: int = 0
 
@@ -62,41 +74,53 @@ def fit(
 
     x: (N, ...) float    y: (N,) class indices    validation: (x, y) of images held out, or None
     device: "cpu", "cuda" or "mps"    steps: stop after so many steps of the run, None for all of it
-    augment: called with each batch of images and a torch.Generator to draw from, returns the batch to learn from
+    augment: called with each batch of images and a torch.Generator, the only one to draw from, returns the batch to
+    learn from; it is tried once on the first images, before the run
     keep: "last": the weights after the last epoch; "best": those of the epoch with the highest val_accuracy
     checkpoint: a file that is written after each epoch; if it is there already, the run goes on where it ended
     progress: a bar where there is a terminal, else a line an epoch
+    Modules in evaluation mode stay in it, unless the whole network is; afterwards each is in the mode it was in.
     Returns the history, a dict an epoch: epoch, lr, losses (of each step), train_loss, train_accuracy, seconds,
     and with validation images val_loss, val_accuracy. Loss and accuracy are means over examples; accuracy is 0 to 1.
-    Raises ValueError if x and y cannot be images and their labels or the checkpoint belongs to another run,
-    FloatingPointError if the loss is no longer finite, RuntimeError if the checkpoint is damaged.
+    Raises ValueError, before anything is changed, if an argument cannot be or the checkpoint belongs to another run,
+    FloatingPointError if the loss is no longer finite (the weights are then the last finite ones), RuntimeError if
+    the checkpoint is damaged.
     Built in chapter 07. Extended in chapter 08. Extended in chapter 14.
     """
-    if keep not in ("last", "best") or (keep == "best" and validation is None):
-        raise ValueError(f'keep is "{keep}": it must be "last", or with validation images "best".')
-    keep_memory()
-    model.to(device=device, memory_format=torch.channels_last)  # the same numbers, in an order that convolutions like
+    config, seed = check_run(model, config, keep, validation, seed, steps, augment), int(seed)
+    device = check_device(device)
     x, y = check_examples(model, x, y)
-    optimizer = make_optimizer(model, config)
-    draw = torch.Generator().manual_seed(seed)  # the order of the images, and what augmentation draws
+    held_out = None if validation is None else check_held_out(model, validation)
     per_epoch = math.ceil(len(y) / config.batch_size)
     total = config.epochs * per_epoch
-    run = {"config": asdict(config), "seed": seed, "examples": len(y), "network": str(model)}
+    last = total if steps is None else min(steps, total)
+    tried = try_augment(augment, x[: config.batch_size])
+    check_batches(model, **batches_to_check(tried, config, len(y), last >= per_epoch))
+    if last == 0:
+        return []
+    config = replace(config, precision=precision_here(config.precision, device))
+    run = identity(model, x, y, config, seed, keep, held_out, tried if augment else None) if checkpoint else None
+    state = read_checkpoint(checkpoint, run, last // per_epoch) if checkpoint else None
+    keep_memory()  # up to here nothing has been changed
+    model.to(device=device, memory_format=torch.channels_last)  # the same numbers, in an order that convolutions like
+    x, y = x.to(device), y.to(device)
+    optimizer = make_optimizer(model, config)
+    draw = torch.Generator().manual_seed(seed)  # the order of the images, and what augmentation draws
     with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
         torch.manual_seed(seed)  # dropout draws from torch's own generator: it is lent a seed and put back
-        history, best = resume(checkpoint, run, model, optimizer, draw) if checkpoint else ([], None)
-        for first in range(len(history) * per_epoch, min(total, steps or total), per_epoch):
+        history, best = restore(state, model, optimizer, draw) if state else ([], None)
+        for first in range(len(history) * per_epoch, last, per_epoch):
             start = time.perf_counter()
             batches = torch.randperm(len(y), generator=draw).split(config.batch_size)
-            batches = batches[: (steps or total) - first]
+            batches = batches[: last - first]
             rates = [learning_rate(step, total, config) for step in range(first, first + len(batches))]
             entry = {"epoch": len(history) + 1, "lr": rates[-1]}
             small = config.small_size if len(history) < config.small_epochs else None
             options = {"config": config, "augment": augment, "draw": draw, "small": small}
             with bar(batches, f"epoch {entry['epoch']}/{config.epochs}", progress) as shown:
                 entry |= train_epoch(model, x, y, shown, optimizer, rates, **options)
-            if validation is not None:
-                measured = evaluate(model, *validation, precision=config.precision)
+            if held_out is not None:
+                measured = evaluate(model, *held_out, precision=config.precision)
                 entry |= {f"val_{key}": value for key, value in measured.items()}
             history.append({**entry, "seconds": time.perf_counter() - start})
             if keep == "best" and entry["val_accuracy"] > max((e["val_accuracy"] for e in history[:-1]), default=-1):
@@ -114,84 +138,84 @@ def train_epoch(model, x, y, batches, optimizer, rates, *, config=DEFAULT, augme
     """Take one step for each batch of indices, at the learning rate that belongs to it.
 
     config: label_smoothing and precision are used    augment, draw: see fit    small: side to shrink the images to
+    Modules in evaluation mode stay in it, unless the whole network is; afterwards each is in the mode it was in.
     Returns losses (of each step) and train_loss, train_accuracy as means over the examples seen, in training mode.
-    Raises FloatingPointError if the loss is no longer finite.
+    Raises FloatingPointError if the loss or a weight is no longer finite, and leaves what the step before had left.
     Built in chapter 07. Extended in chapter 08. Extended in chapter 14.
     """
-    model.train()
     losses, total, correct, seen = [], 0.0, 0, 0
-    for indices, rate in zip(batches, rates, strict=True):
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        images = x[indices] if augment is None else augment(x[indices], draw)
-        if small:
-            images = F.interpolate(images, size=(small, small), mode="bilinear", antialias=True)
-        logits = forward(model, images, config.precision)  # (N, classes)
-        loss = F.cross_entropy(logits, y[indices], label_smoothing=config.label_smoothing)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(finite(loss.item(), len(losses), rate))
-        total += losses[-1] * len(indices)  # the last batch is shorter: it must count for less
-        correct += (logits.argmax(1) == y[indices]).sum().item()
-        seen += len(indices)
+    with training(model):
+        for indices, rate in zip(batches, rates, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            images = x[indices] if augment is None else augment(x[indices], draw)
+            images = shrink(images, small) if small else images
+            where = f"at step {len(losses)} of this epoch, learning rate {rate:.3g}"
+            with whole_step(model, where):
+                logits = forward(model, images, config.precision)  # (N, classes)
+                loss = F.cross_entropy(logits, y[indices], label_smoothing=config.label_smoothing)
+                losses.append(finite(loss.item(), where, images))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            total += losses[-1] * len(indices)  # the last batch is shorter: it must count for less
+            correct += (logits.argmax(1) == y[indices]).sum().item()
+            seen += len(indices)
     return {"losses": losses, "train_loss": total / seen, "train_accuracy": correct / seen}
 
 
 def forward(model, x, precision="float32"):
-    """The logits of a batch; with "bfloat16" convolutions and products run in half the bits.
+    """The logits of a batch; with "bfloat16" convolutions and products run in half the bits, where that pays.
 
     x: (N, ...) float, on the model's device    Returns (N, classes) float32, or float64 if the network is.
     Raises ValueError on another precision.
     Built in chapter 14.
     """
-    if precision not in ("float32", "bfloat16"):
-        raise ValueError(f'precision is "{precision}": it must be "float32" or "bfloat16".')
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+    check_choice("precision", precision)
+    half = precision == "bfloat16" and bfloat16_pays(x.device)
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
         logits = model(x)
     return logits.float() if logits.dtype == torch.bfloat16 else logits
 
 
 def predict(model, x, *, batch_size=1000, precision="float32"):
-    """The logits of all images, in evaluation mode and without gradients; the model's mode is put back afterwards.
+    """The logits of all images, in evaluation mode and without gradients; each module's mode is put back afterwards.
 
     x: (N, ...) float    precision: see Config    Returns (N, classes) float, on the model's device.
-    Raises ValueError if x is empty, or on another precision.
+    Raises ValueError if x is empty or not of the network's dtype, on another precision, on a batch size below 1.
     Built in chapter 08.
     """
-    x = torch.as_tensor(x)
-    if len(x) == 0:
-        raise ValueError(f"x holds no images: its shape is {tuple(x.shape)}.")
-    device = next(model.parameters()).device
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        logits = torch.cat([forward(model, part.to(device), precision) for part in x.split(batch_size)])
-    model.train(training)
-    return logits
+    check_choice("precision", precision)
+    x, batch_size = as_images(model, x), check_whole("batch_size", batch_size, least=1)
+    device = next((p.device for p in model.parameters()), x.device)
+    precision = precision_here(precision, device)
+    with evaluating(model), torch.no_grad():
+        return torch.cat([forward(model, part.to(device), precision) for part in x.split(batch_size)])
 
 
 def evaluate(model, x, y, *, batch_size=1000, precision="float32"):
-    """Loss and accuracy over all examples, each counted once, in evaluation mode.
+    """Loss and accuracy over all examples, each counted once, in evaluation mode; modes are put back afterwards.
 
     x: (N, ...) float    y: (N,) class indices    precision: see Config
     Returns {"loss": mean cross-entropy, "accuracy": 0 to 1}.
-    Raises ValueError if x and y cannot be images and their labels.
+    Raises ValueError if x and y cannot be images and their labels, FloatingPointError if the loss is not finite.
     Built in chapter 07. Extended in chapter 08. Extended in chapter 14.
     """
     x, y = check_examples(model, x, y)
     logits = predict(model, x, batch_size=batch_size, precision=precision)
-    hits = logits.argmax(1) == y
-    return {"loss": F.cross_entropy(logits, y).item(), "accuracy": hits.sum().item() / len(y)}
+    y = y.to(logits.device)
+    loss = finite(F.cross_entropy(logits, y).item(), "over these images", x)
+    return {"loss": loss, "accuracy": (logits.argmax(1) == y).sum().item() / len(y)}
 
 
 def split(n, held_out, *, seed=0):
     """Divide the indices 0..n-1 at random into two parts that share none.
 
     Returns (n - held_out,) and (held_out,) int64, each in ascending order.
-    Raises ValueError unless 0 < held_out < n.
+    Raises ValueError unless both are whole numbers and 0 < held_out < n.
     Built in chapter 08.
     """
+    n, held_out = check_whole("n", n), check_whole("held_out", held_out)
     if not 0 < held_out < n:
         raise ValueError(f"{held_out} of {n} images cannot be held out: both parts need at least one.")
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
@@ -216,17 +240,17 @@ def learning_rate(step, steps, config):
     a hundredth (He et al. 2015). "triangle" and "cosine" rise in a straight line for a share `warmup` of the steps,
     then fall to zero: "triangle" in a straight line (after Smith 2017, cyclical learning rates, with a single cycle),
     "cosine" along half a cosine (Loshchilov and Hutter 2017, without restarts).
-    Raises ValueError on another schedule.
+    Raises ValueError on another schedule, or a warm-up outside 0 to 1.
     Built in chapter 08. Extended in chapter 10.
     """
+    check_choice("schedule", config.schedule)
+    check_number("warmup", config.warmup, most=1)
     if config.schedule == "constant":
         return config.lr
     if config.schedule == "step":
         return config.lr * (1 if 2 * step < steps else 0.1 if 4 * step < 3 * steps else 0.01)
-    if config.schedule not in ("triangle", "cosine"):
-        raise ValueError(f'schedule is "{config.schedule}": it must be "triangle", "cosine", "step" or "constant".')
     peak = config.warmup * steps
-    rise, left = (step + 1) / (peak + 1), (steps - step) / (steps - peak)
+    rise, left = (step + 1) / (peak + 1), (steps - step) / (steps - peak) if peak < steps else 1
     if config.schedule == "cosine":
         left = (1 - math.cos(math.pi * min(left, 1))) / 2
     return config.lr * min(rise, left)
@@ -238,17 +262,17 @@ def make_optimizer(model, config):
     Raises ValueError on another name.
     Provided.
     """
+    check_choice("optimizer", config.optimizer)
+    options = {"lr": config.lr, "weight_decay": config.weight_decay}
     if config.optimizer == "adam":
-        return torch.optim.AdamW(
-            model.parameters(), lr=config.lr, betas=(config.momentum, 0.999), weight_decay=config.weight_decay
-        )
+        return torch.optim.AdamW(model.parameters(), betas=(config.momentum, 0.999), **options)
+    options["momentum"] = config.momentum
     if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, nesterov=True
-        )
-    if config.optimizer == "muon":
-        return Muon(model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
-    raise ValueError(f'optimizer is "{config.optimizer}": it must be "adam", "sgd" or "muon".')
+        return torch.optim.SGD(model.parameters(), nesterov=config.momentum > 0, **options)
+    if config.optimizer == "rmsprop":  # 0.9 is Keras's rho; torch's own alpha is 0.99
+        del options["momentum"]
+        return torch.optim.RMSprop(model.parameters(), alpha=config.momentum, **options)
+    return Muon(model.parameters(), **options)
 
 
 class Muon(torch.optim.Optimizer):
@@ -286,10 +310,12 @@ def orthogonalize(update, *, steps=3):
 
     update: (F, ...), read as a matrix of F rows    Returns a tensor like update.
     Singular values above 2 % of the update's norm end between 0.6 and 1.3; three steps lift weaker ones some 40-fold.
-    A Newton-Schulz iteration in bfloat16, which needs matrix products only; Jordan's three coefficients.
+    A Newton-Schulz iteration, which needs matrix products only, in bfloat16 where that pays; Jordan's three
+    coefficients.
     Built in chapter 14.
     """
-    x = update.flatten(1).bfloat16()
+    x = update.flatten(1)
+    x = x.bfloat16() if bfloat16_pays(x.device) else x.float()
     x = x / (x.norm() + 1e-7)  # now no singular value is above 1
     x = x.T if (tall := x.shape[0] > x.shape[1]) else x
     for _ in range(steps):
@@ -298,54 +324,76 @@ def orthogonalize(update, *, steps=3):
     return (x.T if tall else x).reshape(update.shape).to(update.dtype)
 
 
-def check_examples(model, x, y):
-    """Images and labels as tensors on the model's device, the labels as int64, after a look at both.
+def batches_to_check(images, config, examples, whole_epoch):
+    """What checks.check_batches has to look at: shrunken images, and all if one becomes a batch of its own.
 
-    x: (N, ...) float    y: (N,) integers, 0 to classes - 1
-    Raises ValueError, with the numbers and what to try, if they cannot be images and their labels.
     Provided.
     """
-    device = next(model.parameters()).device
-    x, y = torch.as_tensor(x, device=device), torch.as_tensor(y, device=device)
-    if len(x) == 0 or len(x) != len(y):
-        raise ValueError(f"{len(x)} images and {len(y)} labels: there must be as many labels as images, and some.")
-    if not x.is_floating_point():
-        raise ValueError(f"x is {x.dtype}, not float: scale the images first, with cnnlib.data.to_float.")
-    if y.dim() != 1 or y.is_floating_point():
-        raise ValueError(f"y is {tuple(y.shape)} {y.dtype}: labels are integers (N,). If one-hot, try y.argmax(1).")
-    y, classes = y.long(), predict(model, x[:1]).shape[1]
-    low, high = y.min().item(), y.max().item()
-    if low < 0 or high >= classes:
-        raise ValueError(f"labels run from {low} to {high}, but the network has {classes} outputs: 0 to {classes - 1}.")
-    return x, y
+    sizes = [shrink(images, config.small_size)] if config.small_epochs else []
+    if config.batch_size > 1 and not (whole_epoch and examples % config.batch_size == 1):
+        return {"batches": sizes}
+    sizes += [images] if config.small_epochs < config.epochs else []
+    return {"batches": sizes, "examples": examples, "batch_size": config.batch_size}
 
 
-def keep_memory():
-    """Ask Linux's C library to keep freed memory for the next step instead of handing it back to the system.
+def shrink(images, side):
+    """Images scaled down to a square.
 
-    A training step frees and takes the same tens of megabytes again; without this, up to half of the time goes into
-    the system's page tables. Other systems are left as they are.
+    images: (N, C, H, W) float    side: pixels, min(H, W) at most    Returns (N, C, side, side).
+    Raises ValueError on other images, or a larger side.
     Provided.
     """
-    if sys.platform != "linux":
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(-4, 0)  # M_MMAP_MAX: no block gets a mapping of its own, which would be undone when it is freed
-        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: the top of the heap is not handed back either
+    if images.dim() != 4 or side > min(images.shape[2:]):
+        raise ValueError(
+            f"images {tuple(images.shape)} cannot be shrunk to {side} pixels a side (small_size): "
+            "(N, C, H, W) is wanted, with H and W no smaller."
+        )
+    return F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
 
 
-def finite(loss, step, rate):
+@contextmanager
+def whole_step(model, where):
+    """Within a `with` block a step is taken whole or not at all: after an error, weights and buffers are as before.
+
+    where: the step in words, for a message
+    Raises FloatingPointError if the step has made a weight, or a running statistic, nan or inf.
+    Provided.
+    """
+    state = [p for p in model.parameters() if p.requires_grad] + list(model.buffers())
+    before = [value.detach().clone() for value in state]
+    try:
+        yield
+        if not all_finite(state) and all_finite(before):
+            raise NotFinite(f"weights are nan or inf {where}: lower the rate. They are put back to what they were.")
+    except BaseException:
+        with torch.no_grad():
+            for value, old in zip(state, before, strict=True):
+                pass
+        raise
+
+
+def all_finite(tensors):
+    """Whether no tensor holds nan or inf.
+
+    Provided.
+    """
+    tensors = [t.detach() for t in tensors if t.is_floating_point()]
+    if torch.stack([t.sum().double() for t in tensors]).isfinite().all():  # one pass; a sum may overflow, seldom
+        return True
+    return all(t.isfinite().all() for t in tensors)
+
+
+def finite(loss, where, images):
     """The loss itself, if it is a finite number.
 
-    Raises FloatingPointError if it is not.
+    where: of what, in words, for a message    images: the batch
+    Raises FloatingPointError, which tells whether it lies with the images, if it is not.
     Provided.
     """
     if not math.isfinite(loss):
-        raise FloatingPointError(
-            f"the loss is {loss} at step {step} of this epoch, learning rate {rate:.3g}: "
-            "lower the rate, and look for inf or nan in the images."
-        )
+        bad = count_bad(images)
+        why = f"{bad} of {len(images)} images hold nan or inf" if bad else "the network needs a lower rate"
+        raise NotFinite(f"the loss is {loss} {where}: {why}.")
     return loss
 
 
@@ -368,74 +416,6 @@ def say(entry, epochs):
     if "val_loss" in entry:
         text += f", held out: loss {entry['val_loss']:.4f}, accuracy {entry['val_accuracy']:.2%}"
     print(f"{text}, {entry['seconds']:.0f} s", flush=True)
-
-
-def save_checkpoint(path, run, model, optimizer, draw, history, best):
-    """Write all that a run needs to go on after this epoch. A full disk costs the checkpoint, not the run.
-
-    Provided.
-    """
-    state = {"run": run, "model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
-    state |= {"best": best, "draw": draw.get_state(), "torch": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state()
-    content = io.BytesIO()
-    torch.save(state, content)
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content.getbuffer())
-    except OSError as error:
-        warnings.warn(
-            f"no checkpoint of epoch {len(history)} at {path}: {error.strerror or error}. Training goes on; "
-            "make room, or an interruption will cost the epochs since the last one.",
-            RuntimeWarning,
-            stacklevel=3,
-        )
-
-
-def resume(path, run, model, optimizer, draw):
-    """Put a run back to where its checkpoint was written; without a file, leave everything at the start.
-
-    Returns the history and the best weights so far.
-    Raises RuntimeError if the file is damaged, ValueError if it belongs to another run; the file stays as it is.
-    Provided.
-    """
-    if not Path(path).exists():
-        return [], None
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        saved = state["run"]
-    except Exception as error:  # torch.load raises whatever the broken bytes lead it to
-        problem = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
-        raise RuntimeError(
-            f"the checkpoint {path} is damaged ({problem}). Move it away to train from the start."
-        ) from error
-    for key, value in run.items():
-        if saved.get(key) != value:
-            raise ValueError(
-                f"the checkpoint {path} belongs to another run: its {key} is {shorten(str(saved.get(key)), 200)}, "
-                f"this one's is {shorten(str(value), 200)}. Give this run another file, or move that one away."
-            )
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    draw.set_state(state["draw"])
-    torch.set_rng_state(state["torch"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
-    return state["history"], state["best"]
-
-
-def write_atomically(path, content):
-    """Write bytes so that a reader finds the old file or the new one, never a half.
-
-    Provided.
-    """
-    part = Path(path).with_name(f"{Path(path).name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def save_weights(model, path):

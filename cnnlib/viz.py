@@ -1,8 +1,11 @@
-"""Arrays in, matplotlib figures out.
+"""Arrays in, matplotlib figures out; and drawings of networks, as SVG.
 
-Every function takes `ax=None`. Without axes it makes a figure and returns it: put the call last in a cell and the
-figure appears once. With axes, from `panels`, it draws there and returns them.
+Every function but `network` takes `ax=None`. Without axes it makes a figure and returns it: put the call last in a
+cell and the figure appears once. With axes, from `panels`, it draws there and returns them.
 """
+
+from html import escape
+from math import log2
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -150,6 +153,56 @@ def curves(history, *, x=None, xlabel="epoch", ylabel="", log=False, ax=None):
     return figure or axes
 
 
+def network(rows, *, columns=6):
+    """Draw a network: a block for each layer's output, with its shape above it and what made it below.
+
+    rows: (kind, shape) or (kind, shape, note) each, the input first; a ledger's rows will do; the note stands below
+    A shape of three numbers is drawn as C maps of H x W, of two as C lines of length L, of one as a bar.
+    columns: blocks on a line; a longer network goes on in the next one
+    Returns a Drawing, an SVG with a ground of its own that turns dark with the reader's screen.
+    Raises ValueError if there are no rows, or a shape is empty, longer than three, or holds a number below 1.
+    Provided.
+    """
+    blocks = [_block(row) for row in rows]
+    if not blocks:
+        raise ValueError("there are no rows to draw: pass at least one (kind, shape).")
+    sides = [max(shape[1:]) for _, shape, _ in blocks if len(shape) > 1]
+    parts, lines = [], -(-len(blocks) // columns)
+    for k, (kind, shape, note) in enumerate(blocks):
+        x, y = 100 * (k % columns), 142 * (k // columns)
+        parts += _block_svg(x + 50, y + 84, kind, shape, note, max(sides, default=1))
+        if k % columns:
+            parts.append(f'<path class="line" d="M{x - 8} {y + 62}h12m-4 -4l4 4l-4 4"/>')
+    width, height = 100 * min(len(blocks), columns), 142 * lines
+    alt = "; ".join(f"{kind}: {' x '.join(map(str, shape))}" for kind, shape, _ in blocks)
+    return Drawing(
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'role="img" aria-label="{escape(alt)}"><style>{NETWORK_STYLE}</style>'
+        f'<rect class="ground" width="{width}" height="{height}" rx="6"/>{"".join(parts)}</svg>'
+    )
+
+
+class Drawing:
+    """A text in SVG that notebooks show as a figure.
+
+    Provided.
+    """
+
+    def __init__(self, svg):
+        self.svg = svg
+
+    def _repr_svg_(self):
+        return self.svg
+
+
+NETWORK_STYLE = (
+    "text{font:12px system-ui,sans-serif;text-anchor:middle;fill:#1d2228}.note{fill:#555d66}.ground{fill:#fff}"
+    ".line{fill:none;stroke:#555d66;stroke-width:1.5}.sheet,.bar{stroke:#0b5cad;stroke-width:1.2;fill:#dbe8f5}"
+    ".bar{fill:#0b5cad}@media(prefers-color-scheme:dark){text{fill:#eceff3}.note{fill:#b3bbc5}.ground{fill:#191c21}"
+    ".line{stroke:#b3bbc5}.sheet,.bar{stroke:#74b2ee;fill:#1f3347}.bar{fill:#74b2ee}}"
+)
+
+
 def bars(values, labels, *, xlabel="", log=False, form="{:,}", ax=None):
     """Horizontal bars with their values written at the end, the first on top.
 
@@ -278,3 +331,31 @@ def _written(value, digits):
     text = f"{round(float(value), digits) + 0.0:.{digits}f}"  # -0.0 + 0.0 is 0.0
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return text.replace("-", "\N{MINUS SIGN}").replace("inf", "\N{INFINITY}")
+
+
+def _block(row):
+    """(kind, shape, note) of a row: a tuple, or anything with .kind and .shape."""
+    kind, shape, *note = (row.kind, row.shape) if hasattr(row, "kind") else row
+    shape = tuple(int(n) for n in (shape if isinstance(shape, tuple | list) else (shape,)))
+    if not 1 <= len(shape) <= 3 or min(shape) < 1:
+        raise ValueError(f"{kind} has the shape {shape}: it must be (C, H, W), (C, L) or (C,), without N.")
+    return str(kind), shape, str(note[0]) if note else ""
+
+
+def _block_svg(x, floor, kind, shape, note, largest):
+    """The SVG of one block: its center is x, it stands on floor."""
+    if len(shape) == 1:
+        sheets, high, wide = 1, min(56, 8 + 4 * log2(shape[0])), 7
+    else:
+        sheets = 1 + min(5, round(log2(shape[0])))  # so many are drawn for so many maps
+        high, wide = (max(3, 48 * n / largest) for n in (shape[1:] if len(shape) == 3 else (1, shape[1])))
+    shift = 2.5 * (sheets - 1)
+    name = "bar" if len(shape) == 1 else "sheet"
+    parts = [f'<text x="{x}" y="{floor - 68}">{" × ".join(f"{n:,}" for n in shape)}</text>']
+    for k in reversed(range(sheets)):
+        left, top = x - (wide + shift) / 2 + 2.5 * k, floor - high - 2.5 * k
+        parts.append(f'<rect class="{name}" x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{high:.1f}"/>')
+    parts.append(f'<text x="{x}" y="{floor + 20}">{escape(kind)}</text>')
+    if note:
+        parts.append(f'<text class="note" x="{x}" y="{floor + 38}">{escape(note)}</text>')
+    return parts

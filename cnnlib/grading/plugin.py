@@ -38,7 +38,7 @@ def pytest_collection_finish(session):
 def pytest_runtest_setup(item):
     """Note that a cell starts; give it its own time."""
     item.config.option.nbval_cell_timeout = item.cell.metadata["seconds"]
-    item.output_timeout = 3
+    item.output_timeout = 10
     note({"start": item.cell.id})
 
 

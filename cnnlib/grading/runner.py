@@ -15,6 +15,7 @@ import nbformat
 from cnnlib.grading import shut_in
 from cnnlib.grading.limits import Tree
 from cnnlib.grading.sources import ROOT
+from cnnlib.threads import OWN, wait_asleep
 
 KEPT = (
     "PATH",
@@ -26,6 +27,7 @@ KEPT = (
     "VIRTUAL_ENV",
     "LD_LIBRARY_PATH",
     "OMP_NUM_THREADS",
+    *OWN,
 )
 MB = 1_000_000
 START = """
@@ -133,6 +135,7 @@ def environment(home, data, mark):
     env |= {"HOME": str(home), "USERPROFILE": str(home), "TMPDIR": str(home), "TEMP": str(home), "TMP": str(home)}
     env |= {"CNNLIB_DATA": str(data), "CNNLIB_OFFLINE": "1", "CNNLIB_RUN": mark, "MPLBACKEND": "agg"}
     env |= {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    wait_asleep(env)
     return env
 
 

@@ -6,6 +6,7 @@ from cnnlib.playground.field import FieldPlayground, field_playground
 from cnnlib.playground.gradient import GradientPlayground, gradient_playground
 from cnnlib.playground.kernel import KernelPlayground, kernel_playground
 from cnnlib.playground.pooling import PoolingPlayground, pooling_playground
+from cnnlib.playground.tracer import TracerPlayground, tracer_playground
 
 __all__ = [
     "DepthPlayground",
@@ -14,10 +15,12 @@ __all__ = [
     "GradientPlayground",
     "KernelPlayground",
     "PoolingPlayground",
+    "TracerPlayground",
     "depth_playground",
     "digit_playground",
     "field_playground",
     "gradient_playground",
     "kernel_playground",
     "pooling_playground",
+    "tracer_playground",
 ]

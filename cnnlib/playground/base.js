@@ -107,20 +107,28 @@ function luminance(color) {
 /** Black or white, whichever reads better on this color. @param {Color} color */
 const inkOn = (color) => (luminance(color) > 0.179 ? "#000" : "#fff");
 
+let printing = false; // about to be printed, which is light, while the page still has the colors of the screen
+
 /** Whether the page is dark around this element: its text is light. @param {Element} element */
 function isDark(element) {
-  return luminance(getComputedStyle(element).color.match(/[\d.]+/g).slice(0, 3).map(Number)) > 0.4;
+  return !printing && luminance(getComputedStyle(element).color.match(/[\d.]+/g).slice(0, 3).map(Number)) > 0.4;
 }
 
-/** Calls back when the page turns light or dark; returns a function that stops it. */
+/** Calls back when the page turns light or dark, and before and after it is printed; returns a function that stops it. */
 function onTheme(callback) {
+  const print = ({ type }) => {
+    printing = type === "beforeprint";
+    callback();
+  };
   const observer = new MutationObserver(callback);
-  const media = matchMedia("(prefers-color-scheme: dark)");
+  const media = ["(prefers-color-scheme: dark)", "print"].map((query) => matchMedia(query));
   for (const element of [document.documentElement, document.body]) observer.observe(element, { attributes: true });
-  media.addEventListener("change", callback);
+  for (const one of media) one.addEventListener("change", callback);
+  for (const type of ["beforeprint", "afterprint"]) addEventListener(type, print);
   return () => {
     observer.disconnect();
-    media.removeEventListener("change", callback);
+    for (const one of media) one.removeEventListener("change", callback);
+    for (const type of ["beforeprint", "afterprint"]) removeEventListener(type, print);
   };
 }
 
@@ -287,8 +295,18 @@ function makeLegend() {
 
 /** The part of the address after #, as { "id.field": text }. An ordinary anchor gives nothing. */
 function readFragment() {
-  const parts = [...location.hash.slice(1).matchAll(/([^&=]+)=([^&]*)/g)];
-  return Object.fromEntries(parts.map(([, key, text]) => [key, safeDecode(text)]));
+  const parts = [...plainLink(location.hash.slice(1)).matchAll(/([^&=]+)=([^&]*)/g)];
+  return Object.fromEntries(parts.map(([, key, text]) => [key.trim(), text]));
+}
+
+/**
+ * A link as it was before others passed it on: percent codes decoded, even twice; &amp; is &; the bracket, full stop, quotation mark
+ * or asterisks that stood behind it in a text are gone. No setting holds such signs, and each ends with a letter or a digit.
+ */
+function plainLink(text) {
+  const decode = (coded) => coded.replace(/(%[0-9a-f]{2})+/gi, safeDecode);
+  const plain = decode(decode(text)).replace(/&(amp;|#38;|#x26;)+/gi, "&");
+  return plain.replace(/[()[\]{}<>"'`*|\\\u2018-\u201f\u00ab\u00bb][^&]*|[.!?]\s[^&]*|&(lt|gt|quot|apos|nbsp|#\w+);[^&]*/g, "").replace(/[^\p{L}\p{N}]+$/u, "");
 }
 
 function safeDecode(text) {

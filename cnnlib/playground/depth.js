@@ -508,19 +508,27 @@ function drawBars({ chart, ratio }, kind, { norms }) {
   });
 }
 
-/** All losses so far, on an axis that ends at 1. */
+/** The end of an axis that holds these values: at least 1, and 1, 1.5, 2, 3, 5 or 7 times a power of ten. */
+function axisEnd(values) {
+  const largest = Math.max(1, ...values.filter(Number.isFinite));
+  const power = 10 ** Math.floor(Math.log10(largest));
+  return power * ([1, 1.5, 2, 3, 5, 7].find((times) => times * power >= largest) ?? 10);
+}
+
+/** All losses so far, on an axis that holds the largest of them. */
 function drawCurves(chart, { runs, step }) {
-  const line = (x, y, values) => values.map((value, k) => (Number.isFinite(value) ? `${k ? "L" : "M"}${x(k / STEPS).toFixed(1)} ${y(value).toFixed(1)}` : "")).join("");
-  const now = KINDS.map((kind) => Math.min(1, runs[kind].losses.training.at(-1)));
+  const top = axisEnd(KINDS.flatMap((kind) => Object.values(runs[kind].losses)).flat());
+  const line = (x, y, values) => values.map((value, k) => (Number.isFinite(value) ? `${k ? "L" : "M"}${x(k / STEPS).toFixed(1)} ${y(value / top).toFixed(1)}` : "")).join("");
+  const now = KINDS.map((kind) => runs[kind].losses.training.at(-1) / top); // shares of the axis
   const apart = Math.max(0, 0.12 - Math.abs(now[0] - now[1])); // by how much the two words would overlap
   const up = Math.min(apart, 1 - Math.max(...now)); // the higher one moves up as far as there is room, the lower one down
   const ends = now.map((value, k) => [value + (k === (now[0] < now[1] ? 1 : 0) ? up : up - apart), KINDS[k]]);
   chart.draw({
-    up: [[0, "0"], [Math.LN2, "ln 2"], [1, "1"]],
+    up: [[0, "0"], ...(top < 10 ? [[Math.LN2 / top, "ln 2"]] : []), [1, format(top, 6)]],
     across: [[0, "step 0"], [1, String(STEPS)]],
     ends: ends.filter(([value]) => Number.isFinite(value)),
     data: (x, y) => [
-      `M${x(0)} ${y(Math.LN2)}H${x(1)}`,
+      `M${x(0)} ${y(Math.LN2 / top)}H${x(1)}`,
       ...KINDS.flatMap((kind) => [line(x, y, runs[kind].losses.heldOut), line(x, y, runs[kind].losses.training)])],
     label: `losses of both networks up to step ${step}; ln 2 is the loss of guessing`,
   });
@@ -567,5 +575,5 @@ path.residual { stroke: var(--residual); }
 @media (forced-colors: active) { .bars path { fill: CanvasText !important; } .curves path { stroke: CanvasText; } }
 `;
 
-export { FIELDS, advance, backward, forward, makeRandom, setUp, spirals };
+export { FIELDS, advance, axisEnd, backward, forward, makeRandom, setUp, spirals };
 export default { render };

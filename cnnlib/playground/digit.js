@@ -334,7 +334,7 @@ function render({ model, el }) {
   }
 
   model.on("change", update);
-  const stopTheme = onTheme(() => soon());
+  const stopTheme = onTheme(() => draw());
   const sizes = new ResizeObserver(() => soon());
   sizes.observe(host);
   update();
@@ -850,9 +850,15 @@ canvas { display: block; }
 .large .heading { white-space: normal; }
 .bank { position: relative; width: 224px; height: 112px; margin-bottom: 8px; --tile: 28px; }
 .bank canvas { width: 100%; height: 100%; image-rendering: pixelated; }
+@container (max-width: 641px) { .shown { order: 1; width: 280px; } }
+@container (max-width: 510px) { /* one below the other: the answer follows the surface, and stays in sight while one draws */
+  .top { flex-direction: column; align-items: center; gap: 10px; }
+  .draw, .verdict { display: contents; }
+  .draw > :not(.surface), .bars { order: 1; width: 280px; margin: 0; }
+  .answer { width: 280px; justify-content: center; text-align: center; }
+  .shown { order: 2; }
+}
 @container (max-width: 430px) {
-  .shown { width: 280px; }
-  .verdict { max-width: 290px; }
   .parts { gap: 12px 16px; }
   .how { display: block; margin-left: 0; }
 }

@@ -187,7 +187,10 @@ function render({ model, el }) {
     input: (input) => set({ input }),
     count: () => draw((counting = !counting)),
     uncover: () => draw((covered = false)),
-    reset: () => set(given),
+    reset: () => {
+      covered = model.get("predict");
+      set(given);
+    },
   });
 
   function draw() {
@@ -409,7 +412,7 @@ const OWN_STYLE = `
 .layers .chosen { background: var(--panel); }
 .layers .look[aria-pressed="true"] { box-shadow: none; font-weight: 600; }
 .layers tr.chosen th:first-child { box-shadow: inset 4px 0 0 var(--action); }
-.editor { display: grid; gap: 10px; }
+.editor { display: grid; gap: 10px; margin-bottom: 14px; }
 .problem:not(:empty) { margin: 12px 0; font-weight: 600; }
 .misfit .stage, .misfit .equation, .misfit .hint { display: none; }
 .grid.image { overflow: hidden; touch-action: auto; }

@@ -2,7 +2,7 @@
 //
 // The arithmetic comes first: whatever met in a product on the way forward collects dy times the other one on the way back.
 
-import { STYLE, chooser, colorMap, digitsThatFit, format, fraction, h, inkOn, isDark, makeGrid, matrixField, pairField, parseNumber, range, say, stepper, textField, wholeNumber } from "./base.js";
+import { STYLE, chooser, colorMap, digitsThatFit, flagField, format, fraction, h, inkOn, isDark, makeGrid, matrixField, pairField, parseNumber, range, say, stepper, textField, wholeNumber } from "./base.js";
 import { WINDOW_STYLE, arrows, button, follow, grid, heading, inWords, keepInStep, mount, outputSize, placeBox, same, steer } from "./window.js";
 
 /** @typedef {number[][]} Matrix  rows of numbers, all rows equally long */
@@ -85,6 +85,7 @@ const FIELDS = {
   pixel: { ...pairField, start: [0, 0] },
   weight: { ...pairField, start: [0, 0] },
   controls: { ...textField, start: "pixel weight dy" },
+  predict: flagField,
   label: { ...textField, start: "Gradient playground" },
 };
 
@@ -100,7 +101,9 @@ function render({ model, el }) {
   const host = mount(el, view.root, STYLE + WINDOW_STYLE + OWN_STYLE);
 
   let state; // the fields, made to fit each other, and what follows from them
-  let seen = new Set(); // pixels and weights that were chosen, as "x 1,2"
+  let seen = new Set(); // pixels and weights whose gradient is shown, as "x 1,2"
+  let asked = false; // whether what is chosen is also shown
+  let chosen = [given.select, given.pixel, given.weight].join();
   let meaning = ""; // what decides which gradients there are to see
 
   function set(changes) {
@@ -113,7 +116,10 @@ function render({ model, el }) {
     const field = { x: "pixel", w: "weight" }[name];
     if (!controls.has(field)) return;
     const to = inside(state[name], [row, column]);
-    if (state.select !== name || state[field].join() !== to.join()) set({ select: name, [field]: to });
+    if (state.select !== name || state[field].join() !== to.join()) return set({ select: name, [field]: to });
+    if (asked) return;
+    asked = true;
+    draw();
   }
 
   view.connect({
@@ -135,13 +141,21 @@ function render({ model, el }) {
     },
     showAll() {
       for (const name of ["x", "w"]) state[name].forEach((row, r) => row.forEach((_, c) => seen.add(`${name} ${r},${c}`)));
+      asked = true;
       draw();
     },
     reset() {
-      seen = new Set();
       set(given);
+      cover();
+      draw();
     },
   });
+
+  /** Takes back what was shown. */
+  function cover() {
+    seen = new Set();
+    asked = !model.get("predict");
+  }
 
   function update() {
     const fields = read();
@@ -157,15 +171,18 @@ function render({ model, el }) {
       ...backward(dy, x, w, fields),
     };
     const now = [layer, stride, padding, dilation, x, w.length, w[0].length].join(" ");
-    if (now !== meaning) seen = new Set();
+    if (now !== meaning) cover();
     meaning = now;
+    const choice = [fields.select, fields.pixel, fields.weight].join();
+    asked ||= choice !== chosen;
+    chosen = choice;
     draw();
   }
 
   function draw() {
     if (!host.isConnected) return; // JupyterLab draws first and puts it on the page later: the ResizeObserver tells
-    seen.add(`${state.select} ${state.select === "x" ? state.pixel : state.weight}`);
-    view.draw({ ...state, seen });
+    if (asked) seen.add(`${state.select} ${state.select === "x" ? state.pixel : state.weight}`);
+    view.draw({ ...state, seen, asked });
   }
 
   return keepInStep({ model, host, update, draw });
@@ -178,7 +195,7 @@ const inside = (matrix, [row, column]) =>
 /** The playground's elements, and how they show a state. It computes nothing but colors, sizes and sentences. */
 function makeView(controls, label) {
   let act; // what the reader can do: filled in by connect
-  let cell = 0; // pixels a side of a cell, the same in all grids
+  let cell = 0; // pixels a side of a cell, the same in all grids but dy
   let frame = 0; // cells of padding around x
   const has = (name) => controls.has(name);
 
@@ -260,6 +277,8 @@ function makeView(controls, label) {
     const one = Math.max(x, 2 * w + 1, dy);
     stage.className = `stage ${all >= 36 ? "wide" : two >= 32 ? "" : "stacked"}`;
     cell = Math.floor(Math.min(46, all >= 36 ? all : two >= 32 ? two : Math.max(width / one, 20)));
+    for (const panel of Object.values(panels)) panel.cell = cell;
+    if (stage.classList.contains("stacked")) panels.dy.cell = Math.floor(Math.max(cell, Math.min(46, width / dy))); // it carries tags
   }
 
   function drawControls({ layer, dy, given, shape, x, w, seen, ...settings }) {
@@ -283,7 +302,7 @@ function makeView(controls, label) {
     const [crossed, covered] = [at(skipped), at(hidden)];
     heading(panels[name].heading, name, rows, columns);
     panels[name].grid.draw({
-      rows: rows + 2 * margin, columns: columns + 2 * margin, cell, value, numbersFrom: 0,
+      rows: rows + 2 * margin, columns: columns + 2 * margin, cell: panels[name].cell, value, numbersFrom: 0,
       color: (r, c) => (outside(r, c) || covered(r, c) || crossed(r, c) ? null : map.color(value(r, c))),
       kind: (r, c) => (outside(r, c) || covered(r, c) ? "empty" : crossed(r, c) ? "skipped" : ""),
       text: (r, c, room) => (covered(r, c) ? "?" : outside(r, c) ? "0" : format(value(r, c), room)),
@@ -293,10 +312,10 @@ function makeView(controls, label) {
 
   /** What was chosen, the outputs that its gradient comes from, and the sum. */
   function drawChoice(state) {
-    const { select, layer, dy, padding, pixel, weight } = state;
+    const { select, layer, dy, padding, pixel, weight, asked } = state;
     const [chosen, other] = select === "x" ? ["pixel", "weight"] : ["weight", "pixel"];
     const place = state[chosen];
-    const found = state.meetings.filter((one) => one[chosen].join() === place.join());
+    const found = state.meetings.filter((one) => asked && one[chosen].join() === place.join());
     const terms = found.map((one) => [select === "x" ? one.w : one.x ?? 0, dy[one.output[0]][one.output[1]]]);
     const total = state[`d${select}`][place[0]][place[1]];
 
@@ -315,10 +334,10 @@ function makeView(controls, label) {
     drawSum(state, { place, found, terms, total });
   }
 
-  function light({ lights }, places) {
+  function light({ lights, cell: side }, places) {
     lights.replaceChildren(...places.map(([[row, column], tag, lost]) => {
-      const box = h("span", { class: lost ? "light lost" : "light" }, tag && cell >= 28 ? h("i", {}, tag) : null);
-      placeBox(box, cell, row, column, 1, 1);
+      const box = h("span", { class: lost ? "light lost" : "light" }, tag ? h("i", {}, tag) : null);
+      placeBox(box, side, row, column, 1, 1);
       return box;
     }));
   }
@@ -329,24 +348,33 @@ function makeView(controls, label) {
     if (mark.hasAttribute("role")) for (const [name, value] of Object.entries(values)) mark.setAttribute(`aria-${name}`, value);
   }
 
-  /** A line from each output to the number that collects. */
-  function drawRoads(found, target, place) {
+  /** From each row or column of outputs a line to the number that collects: across the gap, then along the border of cells. */
+  function drawRoads(found, target, [row, column]) {
     const origin = stage.getBoundingClientRect();
-    const middle = ({ grid: { element } }, [row, column]) => {
-      const { left, top } = element.getBoundingClientRect();
-      return [left - origin.left + (column + 0.5) * cell, top - origin.top + (row + 0.5) * cell];
-    };
-    const [x, y] = middle(target, place);
-    const lines = found.map(({ output }) => {
-      const [fromX, fromY] = middle(panels.dy, output);
-      const cells = Math.max(Math.abs(fromX - x), Math.abs(fromY - y)) / cell; // it ends where the number's cell begins
-      return `M${fromX} ${fromY}L${x + (fromX - x) / (2 * cells)} ${y + (fromY - y) / (2 * cells)}`;
+    const [from, to] = [panels.dy, target].map(({ grid: { element } }) => {
+      const { left, top, right, bottom } = element.getBoundingClientRect();
+      return [[left - origin.left, right - origin.left], [top - origin.top, bottom - origin.top]]; // across, down
     });
-    roads.firstChild.setAttribute("d", lines.join(""));
+    const beside = from[0][0] >= to[0][1] || from[0][1] <= to[0][0];
+    const [along, other] = beside ? [0, 1] : [1, 0]; // the axis of the gap between the grids, and the one on which outputs spread
+    const after = from[along][0] >= to[along][1]; // the outputs come after the number, on the axis of the gap
+    const [leave, enter] = after ? [from[along][0], to[along][1]] : [from[along][1], to[along][0]];
+    const lines = [...new Set(found.map(({ output }) => output[1 - other]))];
+    const starts = lines.map((line) => from[other][0] + (line + 0.5) * panels.dy.cell);
+    const number = [column, row];
+    const near = to[other][0] + number[other] * cell; // the border on this side of the number, or the one on its other side
+    const border = starts[0] > near ? near + cell : near;
+    const end = to[along][0] + (number[along] + (after ? 1 : 0)) * cell;
+    const point = (a, b) => (beside ? `${a} ${b}` : `${b} ${a}`);
+    roads.firstChild.setAttribute("d", starts.map((start) => `M${point(leave, start)}L${point(enter, border)}L${point(end, border)}`).join(""));
   }
 
-  function drawSum({ select, layer, shape }, { place, found, terms, total }) {
+  function drawSum({ select, layer, shape, asked }, { place, found, terms, total }) {
     const name = `d${select}[${place.join(", ")}]`;
+    if (!asked) {
+      equation.replaceChildren(`${name} = `, h("b", { class: "total" }, "?"));
+      return say(words, `The gradient of the ${select === "x" ? "pixel" : "weight"} at row ${place[0]}, column ${place[1]} is not shown yet.`);
+    }
     const [what, where] = [select === "x" ? "Pixel" : "Weight", `row ${place[0]}, column ${place[1]}`];
     const scale = Math.max(...terms.map(([a, b]) => Math.abs(a * b)), 0) || 1;
     const answer = format(total, 9, scale);
@@ -370,14 +398,14 @@ function makeView(controls, label) {
     say(words, `${what} at ${where} ${story} ${inWords(sum)}`);
   }
 
-  function drawFacts({ layer, select, pixel, meetings: met, shape, x, w, padding, dilation }, idle) {
+  function drawFacts({ layer, select, pixel, meetings: met, shape, x, w, padding, dilation, asked }, idle) {
     const sentences = [];
     if (!shape[0]) {
       const refused = layer === POOLING && tooMuchPadding(w, { padding, dilation });
       sentences.push(refused ? "Max pooling takes at most half a window of padding." : "The window is larger than the padded x: there is no output.");
     } else if (layer === POOLING) {
       const mine = met.filter((one) => one.pixel.join() === pixel.join());
-      const tied = mine.filter((one) => one.tied).length;
+      const tied = asked && mine.filter((one) => one.tied).length;
       sentences.push(`Windows of ${w.length} × ${w[0].length}: ×1 where the pixel won, ×0 where another did.`);
       if (tied) sentences.push(`In ${tied} of its windows an equal number came first, and took all.`);
     } else {
@@ -394,7 +422,7 @@ function makeView(controls, label) {
 function makePanel(grid) {
   const [heading, lights, mark] = [h("p", { class: "heading" }), h("div", { class: "lights", "aria-hidden": "true" }), h("div", { class: "mark off" })];
   grid.element.append(lights, mark);
-  return { element: h("div", { class: "side" }, heading, grid.element), heading, lights, mark, grid };
+  return { element: h("div", { class: "side" }, heading, grid.element), heading, lights, mark, grid, cell: 0 };
 }
 
 /** A grid whose numbers the reader writes. */
@@ -458,7 +486,9 @@ const OWN_STYLE = `
 .stage:not(.wide) .column.w { flex-direction: row; gap: 16px; }
 .pooling .column.w, .misfit .column.dy { display: none; }
 .stage svg { z-index: 2; }
-.column.dy .side { z-index: 3; }
+.stage .side { z-index: auto; }
+.stage .column.dy .side { z-index: 3; }
+.stage .heading { position: relative; z-index: 3; width: max-content; padding-right: 4px; background: var(--ground); }
 .stage path { fill: none; stroke: var(--beam); stroke-width: 1.5; stroke-opacity: 0.8; }
 .choice { cursor: pointer; }
 .mark, .light { width: var(--cell); height: var(--cell); }

@@ -31,6 +31,7 @@ class GradientPlayground(anywidget.AnyWidget):
     pixel = traitlets.Tuple(traitlets.Int(min=0), traitlets.Int(min=0), default_value=(0, 0)).tag(sync=True)
     weight = traitlets.Tuple(traitlets.Int(min=0), traitlets.Int(min=0), default_value=(0, 0)).tag(sync=True)
     controls = traitlets.Unicode("pixel weight dy").tag(sync=True)
+    predict = traitlets.Bool(False).tag(sync=True)
     label = traitlets.Unicode("Gradient playground").tag(sync=True)
     name = traitlets.Unicode("")
 
@@ -87,6 +88,7 @@ def gradient_playground(
     padding=0,
     dilation=1,
     controls="pixel weight dy",
+    predict=False,
     select="x",
     pixel=(0, 0),
     weight=(0, 0),
@@ -98,6 +100,7 @@ def gradient_playground(
     x: (H, W), at most 8 x 8    w: (K, L), at most 5 x 5    dy: (H', W'), ones if left out
     layer: "convolution", or "max pooling" with windows of w's size
     controls: what the reader may change, any of pixel, weight, dy, layer, stride, padding, dilation
+    predict: no gradient is shown before the reader chooses
     select: what is chosen first, a pixel of "x" or a weight of "w"    pixel, weight: (row, column) of each
     name: the element's id in the page; the page's address holds its set-up    label: what a screen reader calls it
     Returns a GradientPlayground; its x, w, dy, dx and dw are arrays.
@@ -110,7 +113,7 @@ def gradient_playground(
     if dy is None:
         dy = np.ones([output_size(n, k, **options) for n, k in zip(x.shape, w.shape, strict=True)])
     chosen = {"layer": layer, "select": select, "pixel": tuple(pixel), "weight": tuple(weight)}
-    said = {"controls": controls, "name": element_id(name), "label": label}
+    said = {"controls": controls, "predict": predict, "name": element_id(name), "label": label}
     return GradientPlayground(x=x, w=w, dy=dy, **options, **chosen, **said)
 
 
@@ -122,6 +125,7 @@ def element(widget):
         **{name: getattr(widget, name) for name in ("layer", "stride", "padding", "dilation", "select")},
         **{name: "{},{}".format(*getattr(widget, name)) for name in ("pixel", "weight")},
         "controls": widget.controls or " ",  # what is empty would be left out
+        "predict": "true" if widget.predict else "",
         "label": widget.label,
     }
     fallback = f"A playground: the gradient of a {widget.layer} layer flows back to its input."

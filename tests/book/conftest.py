@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = Path(__file__).parent / "sample"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PATIENCE = 120  # seconds for anything that a browser or a server does at once on an idle machine
 BUILD = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "-W", "-n", "--keep-going"]
 
 SCROLLERS_HAVE_STOPS = """() => [...document.querySelectorAll("pre, div.math, .pst-scrollable-table-container")].every(
@@ -79,18 +80,15 @@ def sample(new_project, build):
 @pytest.fixture(scope="session")
 def broken(new_project, build):
     """A project with mistakes in its pages, its build's exit status, and what that build printed."""
-    quiz = "\nText.\n\n```{quiz}\n- question: What?\n  choices:\n    - text: that\n      why: No.\n"
-    quiz += "    - text: this\n      rihgt: true\n```\n"
 
-    def with_quiz(text):
-        nb = nbformat.reads(text, 4)
-        nb.cells[0].source += quiz
-        return nbformat.writes(nb)
+    def with_mistakes(text):
+        return f"{text}\n[nowhere](nowhere.md)\n\n> **Tipp.** A box.\n\nSee Figure 9.9, and equation (9.8).\n"
 
-    def with_both(text):
-        return f"{text}{quiz}\n[nowhere](nowhere.md)\n"
+    def with_wrong_key(text):
+        return text.replace("      right: true", "      rihgt: true", 1)
 
-    project = new_project([("chapters/plain.md", with_both), ("chapters/02_sample.ipynb", with_quiz)])
+    changes = [("chapters/plain.md", with_mistakes), ("chapters/quizzes/02.yml", with_wrong_key)]
+    project = new_project(changes)
     return project, *build(project)
 
 
@@ -127,7 +125,7 @@ def chromium():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGS, timeout=1000 * PATIENCE)
         yield browser
         browser.close()
 
@@ -140,6 +138,7 @@ class Watched:
             **{"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce", **context}
         )
         self.page = self.context.new_page()
+        self.page.set_default_timeout(1000 * PATIENCE)
         self.problems, self.sizes = [], {}
         self.page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
@@ -231,9 +230,7 @@ def new_page(watch, serve, site):
     """Opens a page of the test module's own `site`; at the end nothing may have gone wrong on it."""
 
     def open_page(name="one.html", *, width=1440, base=None, **context):
-        page = watch(viewport={"width": width, "height": 900}, **context).open(base or serve(site), name)
-        page.set_default_timeout(10000)
-        return page
+        return watch(viewport={"width": width, "height": 900}, **context).open(base or serve(site), name)
 
     return open_page
 
@@ -253,15 +250,14 @@ def lab(tmp_path_factory):
         "JUPYTERLAB_SETTINGS_DIR",
         "IPYTHONDIR",
     ]
-    options = [
-        "--no-browser",
-        "--allow-root",
-        "--LabApp.news_url=None",
-        "--LabApp.expose_app_in_browser=True",
-        "--IdentityProvider.token=",
+    options = ["--no-browser", "--allow-root", "--LabApp.expose_app_in_browser=True", "--IdentityProvider.token="]
+    options += [f"--LabApp.app_settings_dir={ROOT / 'lab'}", "--LabApp.default_url=/lab/tree/start.md"]
+    options += [
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={folder}",
     ]
-    options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--ServerApp.ip=127.0.0.1"]
-    options += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
     with (home / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *options],
@@ -271,7 +267,7 @@ def lab(tmp_path_factory):
             stderr=log,
         )
     base = f"http://127.0.0.1:{port}"
-    for _ in range(300):
+    for _ in range(5 * PATIENCE):
         try:
             urllib.request.urlopen(f"{base}/api", timeout=5).close()
             break
@@ -309,7 +305,7 @@ class Notebook:
 
     def wait_for_print(self, index, want_text):
         """Runs a cell until it prints this: widgets send what they have to say when the kernel is free."""
-        for _ in range(20):
+        for _ in range(100):
             text = self.run_cell(index).locator(".jp-OutputArea-output pre").inner_text()
             if text.strip() == want_text:
                 return
@@ -322,7 +318,7 @@ def notebook(chromium, lab):
     """Opens a notebook with these cells in JupyterLab; no errors, and nothing asked from another host."""
     base, folder = lab
     page = chromium.new_page(viewport={"width": 1440, "height": 1100}, reduced_motion="reduce")
-    page.set_default_timeout(60000)
+    page.set_default_timeout(1000 * PATIENCE)
     complaints = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" or "[anywidget]" in m.text else None)

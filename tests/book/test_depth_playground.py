@@ -46,7 +46,7 @@ def pick(found, name, value):
 
 
 def wait_for_step(found, step):
-    found.get_by_text(f"step {step} of 300", exact=True).wait_for(timeout=30000)
+    found.get_by_text(f"step {step} of 300", exact=True).wait_for()
     found.get_by_role("button", name="Pause").wait_for(state="detached")
 
 
@@ -273,6 +273,30 @@ def test_the_words_and_the_page_tell_the_losses(new_page):
     assert told == pytest.approx(np.array(state(found, "losses"))[:, :, -1].ravel(), abs=6e-5)
     facts = " ".join(found.locator(".facts").all_inner_texts())
     assert [float(number) for number in re.findall(r"0\.\d+", facts)] == told
+
+
+def test_the_axis_holds_the_largest_loss(new_page):
+    code = """async text => {
+        const { axisEnd } = await import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+        return [[0.3], [1], [1.53], [2, 0.1], [6.9], [7.1], [123, Infinity, NaN], []].map(values => axisEnd(values));
+    }"""
+    assert new_page("index.html").evaluate(code, module("depth")) == [1, 1, 2, 2, 7, 10, 150, 1]
+
+
+def test_at_50_layers_no_curve_is_cut_off(new_page):
+    found = element(new_page("one.html#one.depth=50"))
+    found.get_by_role("button", name="Step", exact=True).click()
+    found.page.wait_for_function("document.querySelector('#one').model.get('losses')?.[0][0].length === 2")
+    losses = found.evaluate("e => e.model.get('losses')")  # of plain and residual, each in training and held out
+    assert max(np.max(one) for one in losses) > 1.4
+    chart = found.locator("svg.curves")
+    ticks = chart.locator("text").all_text_contents()
+    top = max(float(tick) for tick in ticks if re.fullmatch(r"[\d.]+", tick) and tick != "300")
+    low, high = (chart.locator("line").nth(k).evaluate("one => Number(one.getAttribute('y1'))") for k in (0, -1))
+    for (training, _), kind in zip(losses, ("plain", "residual"), strict=True):
+        start = re.match(r"M\S+ (\S+?)L", chart.locator(f"path.{kind}:not(.held)").get_attribute("d"))[1]
+        assert float(start) == pytest.approx(low + training[0] / top * (high - low), abs=0.1)
+        assert min(low, high) <= float(start) <= max(low, high)
 
 
 def test_the_map_shows_the_spirals_once_they_are_learned(new_page):

@@ -350,6 +350,18 @@ def test_undo_takes_back_the_last_stroke_and_clear_all_of_them(new_page):
     assert "nothing drawn" in found.locator(".remark").inner_text()
 
 
+@pytest.mark.parametrize("width", [360, 480, 720])
+def test_digit_and_probability_stand_at_the_surface(new_page, width):
+    """Below it where there is no room beside it: one need not scroll to see what a stroke has changed."""
+    found = element(new_page(width=width))
+    box = {name: found.locator(name).bounding_box() for name in (".surface", ".answer", ".shown")}
+    below = box[".answer"]["y"] - (box[".surface"]["y"] + box[".surface"]["height"])
+    beside = box[".answer"]["x"] >= box[".surface"]["x"] + box[".surface"]["width"]
+    assert 0 <= below < 20 or (beside and below < 0)
+    assert box[".shown"]["y"] > box[".answer"]["y"] or width > 700
+    assert found.locator(".answer").inner_text().split("\n")[-1].endswith("%")
+
+
 def test_it_says_what_it_was_trained_on_and_that_it_must_answer(new_page):
     page = new_page()
     found = element(page)

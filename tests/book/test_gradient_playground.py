@@ -187,6 +187,73 @@ def test_a_gradient_is_covered_until_its_pixel_was_chosen(new_page):
     assert shown(found, "dx")[2] == ["?", "?", "?"]
 
 
+def test_with_predict_nothing_is_shown_before_the_reader_chooses(new_page):
+    asked = gradient_playground(PEAK, W, predict=True, pixel=(1, 1), controls=ALL, name="put")
+    found = put(new_page("one.html"), asked)
+    hidden = [["?"] * 3] * 3
+
+    def nothing_is_shown():
+        assert (shown(found, "dx"), shown(found, "dw")) == (hidden, hidden)
+        assert found.locator(".equation").inner_text().endswith("= ?")
+        assert found.locator(".light").count() == 0
+        assert not found.locator(".stage path").get_attribute("d")
+        assert "not shown yet" in found.locator("[role=status]").inner_text()
+
+    nothing_is_shown()
+    found.locator(".grid.x .mark").press("Enter")  # the very pixel that is marked
+    assert shown(found, "dx") == [["?"] * 3, ["?", "5", "?"], ["?"] * 3]
+    found.get_by_role("button", name="Reset").click()
+    nothing_is_shown()
+    found.locator(".grid.x .mark").press("ArrowRight")
+    assert shown(found, "dx") == [["?"] * 3, ["?", "?", "6"], ["?"] * 3]
+    found.get_by_role("button", name="more padding").click()  # another question, and not yet asked
+    assert shown(found, "dx") == hidden
+    found.get_by_role("button", name="Show all").click()
+    assert "?" not in np.array([shown(found, "dx"), shown(found, "dw")])
+
+
+CHOOSE = """([select, field, place]) => {
+    const { model } = document.querySelector("#put");
+    model.set(field, place);
+    model.set("select", select);
+}"""
+CROSSED = """e => { // the numbers that a line crosses, but for those of dy, which lies above the lines
+    const root = e.firstElementChild.shadowRoot;
+    const path = root.querySelector(".stage path");
+    const origin = root.querySelector(".stage").getBoundingClientRect();
+    const length = path.getTotalLength();
+    const points = Array.from({ length: Math.ceil(length) + 1 }, (_, k) => path.getPointAtLength(Math.min(k, length)))
+        .map(({ x, y }) => [x + origin.left, y + origin.top]);
+    const range = document.createRange();
+    return [...root.querySelectorAll(".grid:not(.dy) td")].filter(td => {
+        range.selectNodeContents(td);
+        const box = range.getBoundingClientRect();
+        return points.some(([x, y]) => x > box.left && x < box.right && y > box.top && y < box.bottom);
+    }).map(td => td.textContent);
+}"""
+TAGGED = """e => [...e.firstElementChild.shadowRoot.querySelectorAll(".grid.dy .light")].map(light => {
+    const [cell, tag] = [light, light.querySelector("i")].map(one => one?.getBoundingClientRect());
+    return !!tag && tag.width > 8 && tag.height > 9 && tag.left >= cell.left - 1 && tag.bottom <= cell.bottom + 1;
+})"""
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("padding", [0, 2])
+def test_no_line_crosses_a_number_and_every_output_carries_its_factor(new_page, width, padding):
+    """Lines lead through the gap between the grids and along the borders of cells."""
+    page = new_page("all.html", width=width)
+    x = np.arange(1, 37).reshape(6, 6)
+    found = put(page, gradient_playground(x, W, padding=padding, controls=ALL, name="put"))
+    found.get_by_role("button", name="Show all").click()
+    for name, field, matrix in (("x", "pixel", x), ("w", "weight", W)):
+        for place in np.ndindex(matrix.shape):
+            page.evaluate(CHOOSE, [name, field, list(place)])
+            assert found.evaluate(CROSSED) == [], (name, place)
+            tags = found.evaluate(TAGGED)
+            assert tags
+            assert all(tags), (name, place)
+
+
 def test_a_pixel_that_fed_no_window_says_so(new_page):
     found = element(new_page("all.html"), "all")
     found.get_by_role("button", name="more stride").click()

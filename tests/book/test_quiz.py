@@ -1,11 +1,18 @@
-"""The quiz directive: what it refuses and where it says the mistake is, and the quiz in a real browser."""
+"""The quiz: what it refuses and where it says the mistake is, what a notebook stores, and the quiz in a browser."""
 
-import importlib.util
+import base64
+import importlib
+import itertools
 import re
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 
 import nbformat
 import pytest
+
+from cnnlib.notebooks import dependencies, digest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = "chapters/02_sample.html"
@@ -27,15 +34,7 @@ NUMBER = """- question: How many?
 """
 
 
-def load():
-    """_ext/quiz.py as a module."""
-    spec = importlib.util.spec_from_file_location("quiz", ROOT / "_ext" / "quiz.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-quiz = load()
+quiz = importlib.import_module("cnnlib.quiz")  # the module: its main function has the same name
 
 
 def test_a_quiz_of_both_kinds_is_read():
@@ -83,17 +82,177 @@ def test_a_mistake_is_named_with_its_line(name):
     assert caught.value.line == line
 
 
-def test_a_mistake_in_a_page_fails_the_build_with_file_and_line(broken):
-    """In Markdown with the line of the file, in a notebook with the cell and its line, too."""
+def test_a_mistake_fails_the_build_with_file_and_line(broken):
     project, status, printed = broken
-    page = (project / "chapters" / "plain.md").read_text(encoding="utf-8").splitlines()
-    place = 1 + page.index("    - text: this")
-    message = "WARNING: quiz: question 1, choice 2: unknown key 'rihgt'; known are ['right', 'text', 'why']"
+    lines = (project / "chapters" / "quizzes" / "02.yml").read_text(encoding="utf-8").splitlines()
+    line = lines.index("      rihgt: true")  # counted from 1: the line before, where the choice begins
     assert status != 0
-    assert f"plain.md:{place}: {message}" in printed
-    notebook = nbformat.read(project / "chapters" / "02_sample.ipynb", 4)
-    row = 1 + notebook.cells[0].source.splitlines().index("    - text: this")
-    assert f"{message} (cell 1, line {row})" in printed
+    message = "WARNING: quiz: question 1, choice 1: unknown key 'rihgt'; known are ['right', 'text', 'why']"
+    assert f"02.yml:{line}: {message}" in printed
+
+
+def test_a_quiz_that_is_not_there_fails_the_build(new_project, build):
+    project = new_project([("chapters/02_sample.ipynb", lambda text: text.replace('quiz(\\"02\\")', 'quiz(\\"03\\")'))])
+    status, printed = build(project)
+    assert status != 0
+    assert "WARNING: quiz: there is no chapters/quizzes/03.yml" in printed
+
+
+@pytest.mark.parametrize("name", ["99", 2, "../quizzes/02"])
+def test_a_name_that_no_quiz_has_is_refused_with_the_names_there_are(name):
+    with pytest.raises(ValueError, match=r"no quiz is called .*: there are 01, 02.*write for example quiz\(\"02\"\)"):
+        quiz.quiz(name)
+
+
+def test_a_mistake_in_a_file_is_named_with_file_and_line(tmp_path):
+    path = tmp_path / "02.yml"
+    path.write_text(CHOICES.replace("      why: No.\n", ""), encoding="utf-8")
+    with pytest.raises(quiz.QuizError, match=r"^02\.yml, line 6: question 1, choice 2: 'why' is missing$"):
+        quiz.read(path)
+
+
+def rights(questions):
+    """The place of the right choice in each question that has one."""
+    places = [quiz.place_of_right(question.get("choices", [])) for question in questions]
+    return [place for place in places if place is not None]
+
+
+def test_choices_are_shuffled_always_in_the_same_way():
+    assert quiz.shuffled("02", quiz.parse(CHOICES * 9)) == quiz.shuffled("02", quiz.parse(CHOICES * 9))
+    assert set(rights(quiz.shuffled("02", quiz.parse(CHOICES * 9)))) == {0, 1}
+    assert quiz.shuffled("02", quiz.parse(CHOICES * 9)) != quiz.shuffled("03", quiz.parse(CHOICES * 9))
+
+
+def test_shuffling_keeps_every_choice_with_its_reason():
+    (shuffled,) = quiz.shuffled("02", quiz.parse(CHOICES))
+    assert sorted(map(repr, shuffled["choices"])) == sorted(map(repr, quiz.parse(CHOICES)[0]["choices"]))
+
+
+def test_the_right_answer_stands_in_different_places_of_the_courses_quizzes():
+    chapters = {path.stem: rights(quiz.read(path)) for path in quiz.QUIZZES.glob("*.yml")}
+    places = Counter(place for found in chapters.values() for place in found)
+    assert max(places.values()) <= sum(places.values()) / 2
+    assert all(one != other for found in chapters.values() for one, other in itertools.pairwise(found))
+
+
+def test_an_answer_is_kept_under_a_name_that_changes_with_the_order_of_the_choices():
+    """What is kept are the places of the choices, so another order must not find them."""
+    (question,) = quiz.parse(CHOICES)
+    before = re.search('data-key="(.+?)"', quiz.as_page("02", [question]))[1]
+    question["choices"].reverse()
+    assert re.search('data-key="(.+?)"', quiz.as_page("02", [question]))[1] != before
+
+
+REASONS = ["Because.", "No.", "320", "288", "Counted.", "The biases are missing.", "Count again.", "right", "Right"]
+
+
+@pytest.fixture
+def output(tmp_path, monkeypatch):
+    """What a notebook stores of a quiz, by mime type."""
+    monkeypatch.setattr(quiz, "QUIZZES", tmp_path)
+    (tmp_path / "02.yml").write_text(CHOICES + NUMBER, encoding="utf-8")
+    data, _ = quiz.quiz("02")._repr_mimebundle_()
+    return data
+
+
+def test_a_notebook_stores_the_questions_and_choices_and_no_answer(output):
+    for kind in ("text/plain", "text/html"):
+        for text in ("What?", "this", "that", "How many?"):
+            assert text in output[kind], kind
+        for text in REASONS:
+            assert text not in output[kind], kind
+
+
+def test_a_widget_that_a_notebook_keeps_shows_no_answer(tmp_path, monkeypatch):
+    monkeypatch.setattr(quiz, "QUIZZES", tmp_path)
+    (tmp_path / "02.yml").write_text(CHOICES + NUMBER, encoding="utf-8")
+    state = quiz.quiz("02").get_state()
+    del state["_esm"], state["_css"]
+    assert not [text for text in [*REASONS[2:-2], "Because"] if text in str(state)]
+    assert "Because." in base64.b64decode(state["page"]).decode()
+
+
+def test_a_quiz_is_part_of_what_a_chapters_outputs_depend_on(tmp_path, monkeypatch):
+    cell = nbformat.v4.new_code_cell('from cnnlib.quiz import quiz\nquiz("02")', id="quiz-run")
+    nb = nbformat.v4.new_notebook(cells=[cell])
+    assert quiz.QUIZZES / "02.yml" in dependencies(nb)
+    monkeypatch.setattr("cnnlib.notebooks.ROOT", tmp_path)
+    folder = tmp_path / "chapters" / "quizzes"
+    folder.mkdir(parents=True)
+    found = set()
+    for text in (CHOICES, CHOICES.replace("that", "those"), CHOICES):
+        (folder / "02.yml").write_text(text, encoding="utf-8")
+        found.add(digest(nb))
+    assert len(found) == 2
+
+
+def test_the_book_reads_quizzes_without_what_a_widget_needs():
+    code = "import sys; sys.modules['anywidget'] = None; from cnnlib.quiz import QUIZZES, as_page, read\n"
+    code += "print(len(as_page('02', read(QUIZZES / '02.yml'))))\nassert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("`a*b` is *a* **b**", "<code>a*b</code> is <em>a</em> <strong>b</strong>"),
+        (
+            "$a_1 < a_2$ and $x*y*z$",
+            '<span class="math">\\(a_1 &lt; a_2\\)</span> and <span class="math">\\(x*y*z\\)</span>',
+        ),
+        ("`$5` and $6", "<code>$5</code> and $6"),
+        ("<b>1 & 2</b>", "&lt;b&gt;1 &amp; 2&lt;/b&gt;"),
+        ('it\'s "so"', "it\N{RIGHT SINGLE QUOTATION MARK}s “so”"),
+    ],
+)
+def test_a_text_is_markdown_with_formulas_and_without_html(text, want):
+    assert quiz.inline(text) == want
+
+
+def test_in_jupyterlab_a_quiz_answers_back_and_forgets_when_told(notebook):
+    lab = notebook("from cnnlib.quiz import quiz", 'quiz("02")', 'quiz("02")')
+    lab.run_cell(0)
+    one = lab.run_cell(1).locator(".quiz-live")
+    one.wait_for()
+    form = one.locator("form[data-kind=one]").first
+    key = one.locator(".quiz-key > ol > li").nth(0)
+    assert key.is_hidden()
+    for index, state in enumerate(item.get_attribute("data-right") for item in key.locator("li").all()):
+        form.locator("input").nth(index).check()
+        form.get_by_role("button", name="Check").click()
+        assert form.get_attribute("data-state") == {"true": "right", "false": "wrong"}[state]
+        if state == "true":
+            break
+    number = one.locator("form[data-kind=number]").first
+    number.locator("input").fill("-12")
+    number.locator("input").press("Enter")
+    assert number.get_attribute("data-state") == "right"
+    again = lab.run_cell(2).locator(".quiz-live")  # another view of the same quiz finds what was answered
+    again.locator(".quiz-score", has_text="2 of 5 right.").wait_for()
+    again.get_by_role("button", name="Start over").click()
+    assert again.locator("[data-state]").count() == 0
+
+
+def test_in_jupyterlab_formulas_are_set_and_colors_follow_the_theme(notebook, tmp_path):
+    folder = tmp_path / "quizzes"
+    folder.mkdir()
+    (folder / "02.yml").write_text(CHOICES.replace("What?", "'What is $x^2$?'"), encoding="utf-8")
+    first = (
+        f"import importlib, pathlib\nq = importlib.import_module('cnnlib.quiz')\nq.QUIZZES = pathlib.Path('{folder}')"
+    )
+    lab = notebook(first, 'q.quiz("02")')
+    lab.run_cell(0)
+    one = lab.run_cell(1).locator(".quiz-live")
+    one.wait_for()
+    one.locator(".quiz-asked mjx-container").wait_for()
+    light = one.evaluate("one => getComputedStyle(one.querySelector('fieldset')).backgroundColor")
+    lab.page.evaluate("jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+    lab.page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
+    assert one.evaluate("one => getComputedStyle(one.querySelector('fieldset')).backgroundColor") != light
+    lab.page.evaluate("jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
+    lab.page.wait_for_function("document.body.dataset.jpThemeLight === 'true'")
 
 
 @pytest.fixture

@@ -272,7 +272,7 @@ WRONG = [
         "13.4",
         "the course's own crop",
         {
-            "answer-13-4": "from cnnlib.data import crop\n\n"
+            "answer-13-4": "from cnnlib.augment import crop\n\n"
             "def move_and_mirror(x, top, left, mirror, padding):\n    return crop(x, padding)"
         },
         "does not allow",

@@ -111,7 +111,7 @@ from pathlib import Path
 print([p.name for p in Path.cwd().iterdir()], Path.home().name, sorted(os.environ))
 raise ValueError(f"{list(Path.cwd().iterdir())} {sorted(os.environ)} {sys.argv}")
 """
-    done = run([("setup", text, 20, False)], Limits(), tmp_path)
+    done = run([("setup", text, 60, False)], Limits(), tmp_path)
     says = done.ends["setup"]["error"]["message"]
     assert says.startswith("[]")
     assert "CNNLIB_GRADING" not in says
@@ -122,7 +122,7 @@ def test_only_a_sealed_cell_hands_over_a_payload(tmp_path):
     mime = "application/vnd.cnnlib.payload+json"
     show = f"display({{'{mime}': {{'n': 1}}}}, raw=True)"
     large = f"display({{'{mime}': {{'n': 'x' * 3000}}}}, raw=True)"
-    cells = [("answer-99-1", show, 9, False), ("check-99-1", show, 9, True), ("check-99-2", large, 9, True)]
+    cells = [("answer-99-1", show, 60, False), ("check-99-1", show, 60, True), ("check-99-2", large, 60, True)]
     done = run(cells, Limits(payload=1000), tmp_path)
     assert "payload" not in done.ends["answer-99-1"]
     assert done.ends["check-99-1"]["payload"] == {"n": 1}
@@ -131,14 +131,14 @@ def test_only_a_sealed_cell_hands_over_a_payload(tmp_path):
 
 
 def test_the_time_in_all_is_limited(tmp_path):
-    cells = [("answer-99-1", "import time\ntime.sleep(60)", 60, False), ("check-99-1", "1", 9, True)]
-    done = run(cells, Limits(seconds=6), tmp_path)
+    cells = [("answer-99-1", "import time\ntime.sleep(300)", 300, False), ("check-99-1", "1", 9, True)]
+    done = run(cells, Limits(seconds=20), tmp_path)  # a busy machine takes half of it to start the kernel
     assert done.guilty == "answer-99-1"
-    assert "more than 6 seconds in all" in done.reason
+    assert "more than 20 seconds in all" in done.reason
 
 
 def test_memory_is_limited(tmp_path):
-    cells = [("answer-99-1", "x = bytearray(900_000_000)\nimport time\ntime.sleep(20)", 30, False)]
+    cells = [("answer-99-1", "x = bytearray(900_000_000)\nimport time\ntime.sleep(60)", 80, False)]
     done = run(cells, Limits(memory=600_000_000), tmp_path)
     assert done.ends.get("answer-99-1", {}).get("error", {}).get("error") == "MemoryError" or "memory" in done.reason
 

@@ -12,6 +12,7 @@ from cnnlib.notebooks import code_cells, complaints, digest, plain_python, raise
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted((ROOT / "chapters").glob("[0-9][0-9]_*.ipynb"))
+EXERCISES = sorted((ROOT / "exercises").rglob("[0-9]*.ipynb"))
 TAGS = {
     "hide-input",
     "remove-cell",
@@ -22,9 +23,33 @@ TAGS = {
     "compare",
     "solution",
 }
-TAUGHT = ["ops", "check", "data", "models", "train", "ledger", "explain"]
+WIDTH = 72  # characters of a line that a page shows at once; ruff.toml in chapters/ and exercises/ says so too
+TAUGHT = [
+    "ops",
+    "check",
+    "data",
+    "augment",
+    "models",
+    "train",
+    "checks",
+    "checkpoints",
+    "machine",
+    "ledger",
+    "explain",
+]
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+LANGUAGE = {
+    "codemirror_mode": {"name": "ipython", "version": 3},
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "nbconvert_exporter": "python",
+    "pygments_lexer": "ipython3",
+}
 
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+exercises = pytest.mark.parametrize("path", EXERCISES, ids=lambda p: f"{p.parent.name}-{p.stem}")
+notebooks = pytest.mark.parametrize("path", [*CHAPTERS, *EXERCISES], ids=lambda p: f"{p.parent.name}-{p.stem}")
 
 
 def read(path):
@@ -172,21 +197,55 @@ def test_imports_stand_in_the_first_code_cell_or_in_a_compare_cell(path):
         assert not any(alias.name == "*" for node in imports for alias in node.names)
 
 
+HEADER = r"^Needs: .*Reading (\d+) minutes, with the code (\d+); running (\d+) seconds\.$"
+
+
 @chapters
 def test_a_chapter_opens_and_closes_as_the_guide_asks(path):
     text = prose(read(path))
     assert len(re.findall(r"^# ", re.sub(r"```.*?```", "", text, flags=re.S), flags=re.M)) == 1
-    assert re.search(r"^Needs: .*Reading \d+ minutes, running \d+ seconds\.$", text, flags=re.M)
+    assert len(re.findall(HEADER, text, flags=re.M)) == 1
     for heading in ("What we built", "Take away", "Quiz", "Further reading"):
         assert f"## {heading}" in text, f"no section '{heading}'"
-    assert "```{quiz}" in text
-    assert "{cite" in text
+    assert "](bibliography.md#" in text
+
+
+@chapters
+def test_a_chapter_calls_its_own_quiz_once_below_the_heading(path):
+    cells = read(path).cells
+    calls = [k for k, cell in enumerate(cells) if cell.cell_type == "code" and "quiz(" in cell.source]
+    assert [cells[k].source for k in calls] == [f'quiz("{path.name[:2]}")']
+    assert cells[calls[0] - 1].source.endswith("## Quiz")
+    assert ("quiz", "quiz") in imported_names(ast.parse(plain_python(code_cells(read(path))[0])))[0]
+
+
+def minutes(nb):
+    """(reading, with the code): 200 words a minute, one for each box that asks, 15 s a figure; 10 s a line of code."""
+    text = re.sub(r"\]\([^)]*\)|\$\$.*?\$\$", " ", prose(nb), flags=re.S)  # addresses and formulas are no words
+    words = len(re.findall(r"[\w'-]+", text))
+    boxes = len(re.findall(r"^> \*\*(?:Predict|Spot the mistake)\.", text, flags=re.M))
+    figures = sum("figure" in cell.metadata.get("mystnb", {}) for cell in nb.cells)
+    lines = sum(bool(line.strip()) for cell in code_cells(nb) for line in cell.source.splitlines())
+    reading = words / 200 + boxes + figures / 4
+    return reading, reading + lines / 6
+
+
+@chapters
+def test_the_announced_minutes_are_those_of_the_rule(path):
+    """To the next five, with a little room, so that a mended sentence need not change them."""
+    nb = read(path)
+    reading, coding, _ = map(int, re.search(HEADER, prose(nb), flags=re.M).groups())
+    want = minutes(nb)
+    rounded = [5 * round(number / 5) for number in want]
+    assert reading % 5 == coding % 5 == 0
+    assert abs(reading - want[0]) <= 4, f"write: Reading {rounded[0]} minutes, with the code {rounded[1]}"
+    assert abs(coding - want[1]) <= 4, f"write: Reading {rounded[0]} minutes, with the code {rounded[1]}"
 
 
 @chapters
 def test_the_announced_running_time_is_the_measured_one(path):
     nb = read(path)
-    announced = int(re.search(r"running (\d+) seconds", prose(nb))[1])
+    announced = int(re.search(HEADER, prose(nb), flags=re.M)[3])
     measured = nb.metadata["cnnlib"]["seconds"]
     assert measured / 2 - 5 <= announced <= 2 * measured + 5
 
@@ -221,10 +280,32 @@ def test_a_chapter_imports_only_what_was_built_before(path):
             assert built[0] < number(path), f"{cell.id}: {module}.{name} is built in chapter {built[0]:02d}"
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "exercises").rglob("[0-9]*.ipynb")), ids=lambda p: f"{p.parent.name}-{p.stem}"
-)
+@exercises
 def test_an_exercise_is_stored_without_outputs(path):
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         assert not cell.get("outputs")
         assert cell.get("execution_count") is None
+
+
+@notebooks
+def test_no_line_of_code_is_cut_off_in_the_page(path):
+    cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
+    wide = [(cell.id, line) for cell in cells for line in cell.source.splitlines() if len(line) > WIDTH]
+    assert wide == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    CHAPTERS + sorted((ROOT / "exercises").rglob("[0-9]*.ipynb")),
+    ids=lambda p: f"{p.parent.name}-{p.stem}",
+)
+def test_a_notebook_says_all_that_jupyterlab_would_write_into_it(path):
+    """On opening, JupyterLab writes what the kernel says of itself: only the version of Python can still differ."""
+    text = path.read_text(encoding="utf-8")
+    stored = json.loads(text)
+    assert (stored["nbformat"], stored["nbformat_minor"]) == (4, 5)
+    assert stored["metadata"]["kernelspec"] == KERNEL
+    version = stored["metadata"]["language_info"]["version"]
+    assert re.fullmatch(r"3\.\d+\.\d+", version)
+    assert stored["metadata"]["language_info"] == LANGUAGE | {"version": version}
+    assert text == json.dumps(stored, indent=1, ensure_ascii=False) + "\n"

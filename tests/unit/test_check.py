@@ -11,19 +11,19 @@ def random(*shape, seed=0, dtype=np.float64):
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
-def test_compare_prints_one_line_with_shape_dtype_and_largest_difference(capsys):
+def test_compare_prints_one_line_with_the_verdict_first_so_that_no_page_cuts_it_off(capsys):
     compare("ramp", np.full((2, 3), -6), [[-6] * 3] * 2)
-    assert capsys.readouterr().out == "ramp: shape (2, 3), int64, largest difference 0: equal\n"
+    assert capsys.readouterr().out == "ramp: equal, largest difference 0, shape (2, 3), int64\n"
 
 
 def test_compare_calls_close_floats_the_same_and_not_equal(capsys):
     compare("sum", np.array([0.1 + 0.2]), np.array([0.3]))
-    assert capsys.readouterr().out == "sum: shape (1,), float64, largest difference 5.55e-17: same\n"
+    assert capsys.readouterr().out == "sum: same, largest difference 5.55e-17, shape (1,), float64\n"
 
 
 def test_compare_names_both_dtypes_when_they_differ(capsys):
     compare("x", random(2, 3).astype(np.float32), random(2, 3))
-    assert ", float32 and float64, " in capsys.readouterr().out
+    assert capsys.readouterr().out.endswith(", float32 and float64\n")
 
 
 def test_compare_checks_the_shape_before_the_values():
@@ -89,6 +89,31 @@ def test_compare_takes_nan_for_nan_only():
             compare("x", got, want)
 
 
+def test_compare_tells_whole_numbers_apart_that_are_one_float(capsys):
+    compare("x", np.array([2**60 + 1]), np.array([2**60]), rtol=1e-3)
+    assert capsys.readouterr().out.startswith("x: same, largest difference 1")
+
+
+def test_compare_sees_imaginary_parts(capsys):
+    compare("x", np.array([1 + 1e-12j]), np.array([1 + 0j]), atol=1e-10)
+    assert capsys.readouterr().out.startswith("x: same, largest difference 1e-12")
+
+
+@pytest.mark.parametrize("bad", ["three", None, [[1, 2], [3]], [None], ...])
+def test_compare_wants_numbers_and_says_which_of_the_two_has_none(bad):
+    with pytest.raises(ValueError, match=r"^got is .*\. Try"):
+        compare("x", bad, 1.0)
+    with pytest.raises(ValueError, match=r"^want is .*\. Try"):
+        compare("x", 1.0, bad)
+
+
+@pytest.mark.parametrize("bad", [-1e-3, "1e-3", np.nan, [0.1]])
+@pytest.mark.parametrize("option", ["rtol", "atol"])
+def test_compare_wants_tolerances_of_at_least_0(option, bad):
+    with pytest.raises(ValueError, match=f"^{option} is .*want a number of at least 0. Try {option}=1e-6"):
+        compare("x", 1.0, 1.0, **{option: bad})
+
+
 def test_compare_rejects_zeros_for_anything_else():
     with pytest.raises(AssertionError):
         compare("x", np.zeros((4, 5)), random(4, 5))
@@ -97,7 +122,7 @@ def test_compare_rejects_zeros_for_anything_else():
 def test_compare_takes_tensors_that_require_a_gradient(capsys):
     x = torch.tensor(random(2, 3), requires_grad=True)
     compare("x", x, random(2, 3))
-    assert "float64, largest difference 0" in capsys.readouterr().out
+    assert ": equal, largest difference 0, shape (2, 3), float64" in capsys.readouterr().out
 
 
 def test_compare_allows_bfloat16_its_own_tolerance(capsys):
@@ -143,3 +168,21 @@ def test_numerical_gradient_takes_integers_and_single_numbers():
 def test_numerical_gradient_wants_one_number():
     with pytest.raises(ValueError, match=r"must return one number, got shape \(3,\)"):
         numerical_gradient(lambda v: v**2, np.ones(3))
+
+
+@pytest.mark.parametrize("value", [None, "one", 1j, np.complex128(1j)])
+def test_numerical_gradient_says_what_f_returned_instead_of_a_number(value):
+    with pytest.raises(ValueError, match=r"^f.* (want numbers|one real number).*"):
+        numerical_gradient(lambda v: value, np.ones(3))
+
+
+@pytest.mark.parametrize("x", ["three", None, [[1, 2], [3]], np.array([1j])])
+def test_numerical_gradient_wants_real_numbers(x):
+    with pytest.raises(ValueError, match=r"^x (is|holds) .*Try"):
+        numerical_gradient(lambda v: 0.0, x)
+
+
+@pytest.mark.parametrize("eps", [0, -1e-6, "small", None, np.nan])
+def test_numerical_gradient_wants_a_step_above_0_before_it_calls_f(eps):
+    with pytest.raises(ValueError, match="eps"):
+        numerical_gradient(lambda v: pytest.fail("called"), np.ones(3), eps=eps)

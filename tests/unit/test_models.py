@@ -10,11 +10,15 @@ from cnnlib.models import (
     BasicBlock,
     ResNet,
     SimpleCNN,
+    ThreeConvCNN,
     TwoConvCNN,
+    conv_stack,
     count_parameters,
+    evaluating,
     plain_cifar,
     residual_cifar,
     resnet18,
+    training,
 )
 from cnnlib.torchvision import models as others
 from cnnlib.train import seeded
@@ -247,3 +251,69 @@ def test_simple_cnn_has_as_many_outputs_as_classes():
 def test_simple_cnn_says_what_it_got_what_it_wants_and_what_to_try():
     with pytest.raises(ValueError, match=r"\(N, 1, 28, 28\).*unsqueeze\(1\)"):
         SimpleCNN()(torch.zeros(2, 28, 28))
+
+
+def fail_while(mode, model, want):
+    with mode(model):
+        assert [module.training for module in model] == want
+        raise ZeroDivisionError
+
+
+def test_evaluating_puts_each_mode_back_as_it_was_after_an_error_too():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout()).train()
+    model[1].eval()
+    with pytest.raises(ZeroDivisionError):
+        fail_while(evaluating, model, [False] * 3)
+    assert [module.training for module in model] == [True, False, True]
+
+
+@pytest.mark.parametrize("modes", [[True, True, True], [True, False, True], [False, False, True]])
+@pytest.mark.parametrize("whole", [True, False])
+def test_training_leaves_modules_in_evaluation_mode_that_were_put_into_it(modes, whole):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout()).train(whole)
+    for module, mode in zip(model, modes, strict=True):
+        module.train(mode)
+    with pytest.raises(ZeroDivisionError):
+        fail_while(training, model, modes)
+    assert [model.training, *(module.training for module in model)] == [whole, *modes]
+
+
+def test_training_trains_a_network_that_is_in_evaluation_mode_as_a_whole_and_puts_that_back():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout()).eval()
+    with pytest.raises(ZeroDivisionError):
+        fail_while(training, model, [True] * 3)
+    assert not any(module.training for module in model.modules())
+
+
+def test_three_conv_has_the_ledger_of_its_origin():
+    sizes = [sum(p.numel() for p in layer.parameters()) for layer in ThreeConvCNN().children()]
+    assert sizes == [320, 18_496, 36_928, 36_928, 650]
+    assert count_parameters(ThreeConvCNN()) == 93_322
+
+
+def test_three_conv_is_the_stack_of_three():
+    model, stack, x = seeded(ThreeConvCNN, 0).double(), conv_stack(3).double(), images().double()
+    for mine, theirs in zip(model.parameters(), stack.parameters(), strict=True):
+        theirs.data.copy_(mine.data)
+    torch.testing.assert_close(model(x), stack(x), rtol=1e-12, atol=1e-12)
+
+
+def test_three_conv_has_as_many_outputs_as_classes_and_says_what_it_wants():
+    assert ThreeConvCNN(classes=3)(images(2)).shape == (2, 3)
+    with pytest.raises(ValueError, match=r"this network wants \(N, 1, 28, 28\)"):
+        ThreeConvCNN()(torch.zeros(2, 3, 28, 28))
+
+
+@pytest.mark.parametrize(("depth", "parameters"), [(1, 347_146), (2, 121_930), (3, 93_322), (4, 97_482)])
+def test_every_stack_of_convolutions_learns_with_all_its_parameters(depth, parameters):
+    model = seeded(lambda: conv_stack(depth), 0)
+    assert count_parameters(model) == parameters
+    assert sum(isinstance(layer, nn.Conv2d) for layer in model) == depth
+    F.cross_entropy(model(images(64)), torch.arange(64) % 10).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize("depth", [0, 5, 2.5])
+def test_another_number_of_convolutions_is_refused(depth):
+    with pytest.raises(ValueError, match="must be 1, 2, 3 or 4"):
+        conv_stack(depth)

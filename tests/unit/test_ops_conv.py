@@ -174,9 +174,8 @@ def test_conv2d_and_its_gradients_equal_those_of_torch(dtype, layer):
 @DTYPES
 @settings(STABLE, max_examples=25)
 @given(st.integers(48, 50), st.integers(48, 50), st.integers(3, 11), st.integers(3, 11), number_or_pair(0, 3))
-def test_wide_3x3_layers_which_take_the_short_cut_equal_those_of_torch(dtype, C, F, H, W, padding):
+def test_wide_3x3_layers_equal_those_of_torch(dtype, C, F, H, W, padding):
     x, w, b = random((2, C, H, W), (F, C, 3, 3), (F,), dtype=dtype)
-    assert ops._suits_winograd(x, w, 1, 1, 1)
     inputs = tensors(x, w, b)
     y = functional.conv2d(*inputs, padding=padding)
     assert_close(ops.conv2d(x, w, b, padding=padding), y, dtype)
@@ -356,6 +355,92 @@ def test_whole_numbers_give_exact_whole_numbers():
     assert got[0, 0, 0, 0] == 0 + 1 + 5 + 6 + 25 + 26 + 30 + 31
 
 
+# What is not finite, and what is much larger, stays where it is seen
+
+
+@pytest.mark.parametrize("channels", [1, 3, 48])
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+def test_a_pixel_that_is_not_finite_reaches_the_outputs_that_see_it_and_no_others(channels, bad):
+    x, w = random((2, channels, 9, 9), (channels, channels, 3, 3), dtype=np.float32)
+    x[1, 0, 4, 2] = bad
+    with np.errstate(invalid="ignore"):
+        y = ops.conv2d(x, w, padding=1)
+    want = np.zeros((2, channels, 9, 9), bool)
+    want[1, :, 3:6, 1:4] = True
+    np.testing.assert_array_equal(~np.isfinite(y), want)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 48])
+def test_a_gradient_that_is_not_finite_reaches_the_pixels_of_its_window_and_no_others(channels):
+    dy, x, w = random((1, channels, 7, 7), (1, channels, 9, 9), (channels, channels, 3, 3), dtype=np.float32)
+    dy[0, 0, 3, 1] = np.inf
+    with np.errstate(invalid="ignore"):
+        dx, dw, db = ops.conv2d_backward(dy, x, w)
+    want = np.zeros(x.shape, bool)
+    want[0, :, 3:6, 1:4] = True
+    np.testing.assert_array_equal(~np.isfinite(dx), want)
+    assert np.isfinite(dw[1:]).all()
+    assert not np.isfinite(dw[0]).any()
+    assert np.isfinite(db[1:]).all()
+    assert not np.isfinite(db[0]).any()
+
+
+def test_a_weight_that_is_not_finite_reaches_only_the_pixels_it_met():
+    dy, x, w = random((1, 1, 3, 3), (1, 1, 5, 5), (1, 1, 3, 3))
+    w[0, 0, 2, 2] = np.inf
+    dx, _, _ = ops.conv2d_backward(dy, x, w)
+    want = np.zeros((5, 5), bool)
+    want[2:, 2:] = True
+    np.testing.assert_array_equal(~np.isfinite(dx[0, 0]), want)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 48])
+def test_a_pixel_of_a_million_among_ones_costs_its_neighbors_no_digits(channels):
+    x, w = random((1, channels, 9, 9), (channels, channels, 3, 3), dtype=np.float32)
+    without = ops.conv2d(x, w)[:, :, 3:]
+    x[0, :, 0, 0] = 1e6
+    np.testing.assert_allclose(ops.conv2d(x, w)[:, :, 3:], without, rtol=0, atol=1e-4)
+
+
+def test_half_floats_are_summed_in_single_ones():
+    x, w = np.full((1, 1, 50, 50), 0.1, np.float16), np.ones((1, 1, 50, 50), np.float16)
+    y = ops.conv2d(x, w)
+    assert y.dtype == np.float16
+    assert float(y[0, 0, 0, 0]) == pytest.approx(2500 * float(x[0, 0, 0, 0]), rel=1e-3)
+
+
+# No images, no channels
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_no_images_give_no_answers_and_gradients_of_0(options):
+    x, w = random((0, 2, 6, 7), (4, 2 // options.get("groups", 1), 3, 2))
+    y = ops.conv2d(x, w, **options)
+    assert y.shape == (0, *ops.conv2d(np.ones((1, 2, 6, 7)), w, **options).shape[1:])
+    for got, like in zip(ops.conv2d_backward(y, x, w, **options), (x, w, np.ones(4)), strict=True):
+        np.testing.assert_array_equal(got, np.zeros(like.shape), strict=True)
+    assert ops.im2col(x, 2).shape == (0, 8, 30)
+    assert ops.col2im(ops.im2col(x, 2), (6, 7), 2).shape == x.shape
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_no_images_go_through_a_transposed_convolution_and_back(options):
+    x, w = random((0, 4, 6, 7), (4, 2 // options.get("groups", 1), 3, 2))
+    y = ops.conv_transpose2d(x, w, **options)
+    assert y.shape == (0, *ops.conv_transpose2d(np.ones((1, 4, 6, 7)), w, **options).shape[1:])
+    for got, like in zip(ops.conv_transpose2d_backward(y, x, w, **options), (x, w, np.ones(2)), strict=True):
+        np.testing.assert_array_equal(got, np.zeros(like.shape), strict=True)
+
+
+def test_no_channels_leave_the_bias():
+    x, w = np.zeros((2, 0, 5, 6)), np.zeros((3, 0, 2, 2))
+    y = ops.conv2d(x, w, np.arange(3.0))
+    np.testing.assert_array_equal(y, np.arange(3.0)[:, None, None] * np.ones((2, 3, 4, 5)), strict=True)
+    dx, dw, db = ops.conv2d_backward(np.ones_like(y), x, w)
+    assert (dx.shape, dw.shape) == (x.shape, w.shape)
+    np.testing.assert_array_equal(db, [40, 40, 40])
+
+
 # Memory
 
 WIDE = [
@@ -404,6 +489,8 @@ def test_gray_images_for_rgb_kernels_are_an_error_that_says_so():
         ((2, 4, 5, 5), (5, 2, 3, 3), {"groups": 2}, "5 filters cannot be split into 2 groups"),
         ((2, 4, 5, 5), (6, 4, 7, 3), {}, "spans 7 pixels .* has only 5"),
         ((2, 4, 5, 5), (6, 4, 3, 3), {"dilation": (1, 3)}, "spans 7 pixels .* has only 5"),
+        ((2, 4, 5, 5), (0, 4, 3, 3), {}, r"w has no filters \(0, 4, 3, 3\), want .* Try w\[:1\]"),
+        ((2, 4, 0, 5), (6, 4, 3, 3), {"padding": 2}, "its images have no pixels. Was it cut too small"),
         ((2, 4, 5, 5), (6, 4, 3, 3), {"stride": 0}, "stride 0"),
         ((2, 4, 5, 5), (6, 4, 3, 3), {"padding": -1}, "padding -1"),
     ],

@@ -165,10 +165,38 @@ def test_pooling_gradients_equal_numerical_slopes(kind, options):
     np.testing.assert_allclose(backward(dy, x, (3, 2), **options), want, atol=1e-7)
 
 
-def test_a_pixel_that_is_not_a_number_is_seen_in_the_output():
+def test_a_pixel_that_is_not_a_number_wins_its_window_and_takes_its_gradient():
     x = MATRIX.copy()
     x[0, 0, 0, 0] = np.nan
     np.testing.assert_array_equal(ops.max_pool2d(x, 2)[0, 0], [[np.nan, 8], [14, 16]])
+    dx = ops.max_pool2d_backward(np.array([[[[5.0, 6], [7, 8]]]]), x, 2)
+    np.testing.assert_array_equal(dx[0, 0], [[5, 0, 0, 0], [0, 0, 0, 6], [0, 0, 0, 0], [0, 7, 0, 8]])
+
+
+def test_of_two_that_are_not_numbers_the_last_takes_the_gradient_as_in_torch():
+    x = np.array([[[[np.nan, 1, np.nan, 2]]]])
+    np.testing.assert_array_equal(ops.max_pool2d_backward(np.ones((1, 1, 1, 1)), x, (1, 4)), [[[[0, 0, 1, 0]]]])
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(-np.inf, np.float16), (-np.inf, np.float64), (0, np.uint8), (-128, np.int8), (-(2**63), int)]
+)
+def test_the_padding_takes_no_gradient_where_the_largest_pixel_is_as_small_as_can_be(value, dtype):
+    x, dy = np.full((1, 1, 2, 2), value, dtype), np.arange(1.0, 5).reshape(1, 1, 2, 2)
+    np.testing.assert_array_equal(ops.max_pool2d_backward(dy, x, 2, padding=1), dy)
+
+
+def test_a_gradient_that_is_not_finite_stays_with_the_winner():
+    dx = ops.max_pool2d_backward(np.array([[[[np.inf, np.nan]]]]), np.ones((1, 1, 2, 4)), 2)
+    np.testing.assert_array_equal(dx[0, 0], [[np.inf, 0, np.nan, 0], [0, 0, 0, 0]])
+
+
+@pytest.mark.parametrize("kind", ["max", "avg"])
+def test_no_images_go_through_pooling_and_back(kind):
+    x = np.zeros((0, 3, 5, 6))
+    y = getattr(ops, f"{kind}_pool2d")(x, 2, padding=1)
+    assert y.shape == (0, 3, 3, 4)
+    assert getattr(ops, f"{kind}_pool2d_backward")(y, x, 2, padding=1).shape == x.shape
 
 
 def test_a_window_that_sees_only_padding_is_minus_infinity_and_keeps_its_gradient():
@@ -184,6 +212,18 @@ def test_images_of_bytes_can_be_max_pooled_but_not_averaged_because_their_sums_w
     np.testing.assert_array_equal(ops.max_pool2d(x, 3, stride=3, padding=1)[0, 0], [[6, 8], [14, 16]])
     with pytest.raises(ValueError, match="x holds uint8"):
         ops.avg_pool2d(x, 2)
+
+
+def test_an_average_of_whole_numbers_is_exact_and_no_whole_number():
+    x = np.array([[100, 100], [100, 101]], np.int8)[None, None]
+    np.testing.assert_array_equal(ops.avg_pool2d(x, 2), [[[[100.25]]]], strict=True)
+    dx = ops.avg_pool2d_backward(np.ones((1, 1, 1, 1), int), x, 2)
+    np.testing.assert_array_equal(dx, np.full((1, 1, 2, 2), 0.25), strict=True)
+
+
+def test_a_sum_of_half_floats_does_not_overflow_on_the_way_to_their_average():
+    x = np.full((1, 1, 2, 2), 6e4, np.float16)
+    np.testing.assert_array_equal(ops.avg_pool2d(x, 2), x[:, :, :1, :1], strict=True)
 
 
 def test_too_much_padding_is_an_error():

@@ -1,13 +1,15 @@
 """Recorded runs: the recipe, its record, its shipped weights and their card tell one story."""
 
+import hashlib
 import json
 import math
 import os
+from itertools import pairwise
 
 import pytest
 import torch
 
-from cnnlib import __main__, recipes, train
+from cnnlib import __main__, machine, recipes, train
 from cnnlib.data import Images, load
 from cnnlib.recipes import RECIPES
 from cnnlib.train import Config, load_card, load_record, load_weights
@@ -37,11 +39,61 @@ def test_a_record_is_complete(name):
     record = load_record(name)
     for run in record["runs"]:
         assert [entry["epoch"] for entry in run["history"]] == list(range(1, RECIPES[name]["config"].epochs + 1))
-        assert ("val_accuracy" in run["history"][0]) == RECIPES[name]["watch"]
+        assert ("val_accuracy" in run["history"][0]) == bool(RECIPES[name]["watch"])
         assert 0.9 * math.log(10) < run["first_losses"][0] < 2 * math.log(10)  # no idea yet, and not too sure of it
         assert run["seconds"] > 0
         assert round(run["test_accuracy"] * record["test_images"], 6).is_integer()
-    assert {"hardware", "versions", "code", "parameters"} <= set(record)
+        assert run["seconds"] == pytest.approx(sum(entry["seconds"] for entry in run["history"]), rel=0.05)
+    assert {"hardware", "versions", "precision", "code", "parameters"} <= set(record)
+
+
+@names
+def test_the_recorded_learning_rates_are_those_of_the_recipe(name):
+    record, config = load_record(name), RECIPES[name]["config"]
+    per_epoch = math.ceil(record["train_images"] / config.batch_size)
+    for run in record["runs"]:
+        for entry in run["history"]:
+            want = train.learning_rate(entry["epoch"] * per_epoch - 1, config.epochs * per_epoch, config)
+            assert entry["lr"] == pytest.approx(want, abs=1e-6)
+
+
+# Which code made a record
+
+UNKNOWN = {"resnet18"}  # its sources were not kept, and its record says so
+RECORDS = sorted(path.stem for path in train.RUNS.glob("*.json"))
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_holds_the_digest_of_sources_that_are_stored_beside_it(name):
+    record = load_record(name)
+    if name in UNKNOWN:
+        assert record["code"] is None
+        assert "not kept" in record["code_note"]
+        return
+    text = recipes.code_file(record["code"]).read_text(encoding="utf-8")
+    assert record["code"] == hashlib.sha256(text.encode()).hexdigest()
+    compile(text, name, "exec")
+    assert "\ndef fit(" in text
+    assert f" {record['recipe']['model']}(" in text
+    assert all(f"def {function}(" in text for function in record["recipe"]["augment"])
+
+
+def test_every_record_has_a_recipe_and_every_stored_source_a_record():
+    assert set(RECORDS) == set(RECIPES)
+    kept = {path.name for path in (train.RUNS / "code").iterdir()}
+    assert kept == {recipes.code_file(load_record(name)["code"]).name for name in set(RECORDS) - UNKNOWN}
+
+
+def test_a_digest_follows_the_code_and_not_its_comments(monkeypatch):
+    found = recipes.sources("resnet18")
+    assert all(f"def {name}(" in found for name in ("fit", "resnet18", "crop", "flip", "cutout"))
+    assert "def crop(" not in recipes.sources("two_conv")
+    assert "Provided." not in found
+    source = recipes.inspect.getsource
+    monkeypatch.setattr(recipes.inspect, "getsource", lambda part: "# a remark\n" + source(part))
+    assert recipes.sources("resnet18") == found
+    monkeypatch.setattr(recipes.inspect, "getsource", lambda part: source(part).replace("0.999", "0.99"))
+    assert recipes.sources("resnet18") != found
 
 
 def test_two_conv_reaches_99_percent_from_every_seed():
@@ -69,6 +121,30 @@ def test_plain_and_residual_networks_were_trained_alike():
         same = first["recipe"] | {key: record["recipe"][key] for key in ("model", "arguments")}
         assert record["recipe"] == same
         assert (record["hardware"], record["code"]) == (first["hardware"], first["code"])
+
+
+def test_three_conv_is_recorded_on_all_images_and_on_the_first_four_fifths():
+    whole, split = load_record("three_conv"), load_record("three_conv_split")
+    assert (whole["train_images"], split["train_images"]) == (60_000, 48_000)
+    own = {"images": 48_000, "watch": "rest", "ship": False}
+    assert split["recipe"] == whole["recipe"] | own
+    for record in (whole, split):
+        scores = [run["test_accuracy"] for run in record["runs"]]
+        assert 0.985 < min(scores) <= max(scores) < 0.995
+    assert all(run["history"][-1]["val_accuracy"] > 0.985 for run in split["runs"])
+
+
+def test_ten_times_the_images_are_worth_more_than_any_depth():
+    def mean(depth, images, which="test_accuracy"):
+        runs = load_record(f"stack{depth}_{images}")["runs"]
+        return sum(run[which] for run in runs) / len(runs)
+
+    sizes, depths = (500, 5_000, 60_000), (1, 2, 3, 4)
+    for few, many in pairwise(sizes):
+        assert max(mean(depth, few) for depth in depths) < min(mean(depth, many) for depth in depths)
+    for images in sizes:
+        assert mean(1, images) + 0.003 < min(mean(depth, images) for depth in (2, 3, 4))
+        assert all(mean(depth, images, "train_accuracy") > 0.997 for depth in depths)
 
 
 @shipped
@@ -124,8 +200,12 @@ def test_training_a_recipe_leaves_record_weights_and_card(small, capsys):
     assert __main__.main(["train", "small"]) == 0
     assert "seed 7" in capsys.readouterr().out
     found = {str(path.relative_to(small)).replace("\\", "/") for path in small.rglob("*") if path.is_file()}
-    assert found == {"small.json", "pretrained/small.safetensors", "pretrained/small.json"}
     record, card = load_record("small"), load_card("small")
+    code = f"code/{record['code'][:16]}.txt"
+    assert found == {"small.json", code, "pretrained/small.safetensors", "pretrained/small.json"}
+    assert hashlib.sha256((small / code).read_bytes()).hexdigest() == record["code"]
+    assert record["hardware"]["flags"] == machine.flags()
+    assert record["precision"] == "float32"
     assert [run["seed"] for run in record["runs"]] == [7, 8]
     assert card["seed"] == 7
     assert card["input"].startswith("(N, 1, 28, 28) float32: (pixel / 255 - 0.5) / 0.25")
@@ -144,6 +224,18 @@ def test_a_recipe_trained_twice_gives_the_same_record(small):
             for entry in run["history"]:
                 entry.pop("seconds")
     assert records[0] == records[1]
+
+
+@pytest.mark.parametrize("pays", [True, False])
+def test_a_record_says_which_precision_ran_and_what_limit_was_set(small, monkeypatch, pays):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.setattr(machine, "bfloat16_pays", lambda device="cpu": pays)
+    half = Config(epochs=1, batch_size=20, precision="bfloat16")
+    monkeypatch.setitem(RECIPES, "small", {**RECIPES["small"], "config": half})
+    record, _ = recipes.run("small", log=lambda _: None)
+    assert record["precision"] == ("bfloat16" if pays else "float32")
+    assert record["recipe"]["config"]["precision"] == "bfloat16"
+    assert record["hardware"]["ONEDNN_MAX_CPU_ISA"] == "AVX2"
 
 
 def test_an_interrupted_recipe_goes_on_from_its_checkpoints(small, monkeypatch):
@@ -171,7 +263,27 @@ def test_a_watched_recipe_measures_the_test_images_after_each_epoch_and_ships_no
     record, model = recipes.run("small", log=lambda _: None)
     for run in record["runs"]:
         assert run["history"][-1]["val_accuracy"] == pytest.approx(run["test_accuracy"], abs=1e-6)
-    assert recipes.save(record, model) == [small / "small.json"]
+    assert recipes.save(record, model) == [recipes.code_file(record["code"]), small / "small.json"]
+
+
+def test_a_recipe_may_learn_from_its_first_images_and_watch_the_others(small, monkeypatch):
+    monkeypatch.setitem(RECIPES, "small", {**RECIPES["small"], "images": 30, "watch": "rest", "ship": False})
+    (x, y, _), (rest_x, rest_y, _) = recipes.tensors("small", "train"), recipes.tensors("small", "rest")
+    assert (len(y), len(rest_y), len(recipes.tensors("small", "test")[1])) == (30, 10, 40)
+    assert torch.equal(torch.cat([x, rest_x]), recipes.tensors("small", "test")[0])
+    record, model = recipes.run("small", log=lambda _: None)
+    assert record["train_images"] == 30
+    model, history = recipes.start("small", 7, x=x, y=y)
+    last = record["runs"][0]["history"][-1]
+    assert last["val_accuracy"] == pytest.approx(train.evaluate(model, rest_x, rest_y)["accuracy"], abs=1e-6)
+    assert record["runs"][0]["train_accuracy"] == train.evaluate(model, x, y)["accuracy"]
+    assert [entry["train_loss"] for entry in history] == pytest.approx(
+        [entry["train_loss"] for entry in record["runs"][0]["history"]], abs=1e-6
+    )
+
+
+def test_without_a_number_of_images_all_are_learned_from(small):
+    assert (len(recipes.tensors("small", "train")[1]), len(recipes.tensors("small", "rest")[1])) == (40, 0)
 
 
 def test_the_shipped_weights_are_those_of_the_first_seed(small):
@@ -207,5 +319,51 @@ def test_weights_that_are_not_shipped_cannot_be_scored(small, capsys):
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones(capsys):
-    assert __main__.main(["train", "three_conv"]) == 2
+    assert __main__.main(["train", "five_conv"]) == 2
     assert "two_conv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+@pytest.mark.parametrize("device", ["gpu", "meta", "cuda:99", ""])
+def test_a_device_that_is_not_there_is_answered_in_one_line(small, capsys, command, device):
+    assert __main__.main([command, "small", "--device", device]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f'device is "{device}", which cannot be used here')
+    assert len(err.splitlines()) == 1
+    assert not list(small.rglob("*.*"))
+
+
+def test_a_stopped_training_says_how_to_go_on(small, monkeypatch, capsys):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "evaluate", stop)  # after the first seed's last epoch
+    assert __main__.main(["train", "small"]) == 130
+    assert "same command goes on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", ["no room", "nan"])
+def test_a_training_that_fails_says_why_and_keeps_its_checkpoints(small, monkeypatch, capsys, wrong):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    def spoil(*_, **__):
+        raise train.NotFinite("the loss is nan")
+
+    if wrong == "nan":
+        monkeypatch.setattr(train, "evaluate", spoil)
+    else:
+        monkeypatch.setattr(train, "write_atomically", fail)
+    assert __main__.main(["train", "small"]) == 2
+    assert ("No space left" if wrong == "no room" else "loss is nan") in capsys.readouterr().err
+    assert list((small / "cache" / "runs").iterdir())
+
+
+def test_a_checkpoint_in_the_cache_belongs_to_its_images(small, monkeypatch, capsys):
+    monkeypatch.setattr(train, "evaluate", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert __main__.main(["train", "small"]) == 130
+    images = recipes.load("mnist", "train")
+    monkeypatch.setattr(recipes, "load", lambda *_: Images(255 - images.images, images.labels, images.classes, "mnist"))
+    assert __main__.main(["train", "small"]) == 2
+    assert "belongs to another run: its digest of the images is" in capsys.readouterr().err

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cnnlib import train
+from cnnlib import machine, train
 from cnnlib.models import TwoConvCNN
 from cnnlib.train import Config, evaluate, fit, learning_rate, predict, seeded, split
 
@@ -113,7 +113,7 @@ def test_a_network_overfits_64_images():
     assert evaluate(model, x, torch.arange(64) % 10)["accuracy"] == 1
 
 
-@pytest.mark.parametrize(("optimizer", "lr"), [("adam", 0.01), ("sgd", 0.05), ("muon", 0.05)])
+@pytest.mark.parametrize(("optimizer", "lr"), [("adam", 0.01), ("sgd", 0.05), ("rmsprop", 0.005), ("muon", 0.05)])
 def test_it_generalizes_on_an_easy_task_with_any_optimizer(optimizer, lr):
     model = network()
     fit(model, *examples(400), Config(lr=lr, batch_size=16, optimizer=optimizer))
@@ -170,6 +170,79 @@ def test_predict_puts_the_mode_back_and_drops_nothing():
     assert not model.training
 
 
+def normed():
+    """A network with two batch normalizations."""
+
+    def make():
+        layers = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 4)]
+        return nn.Sequential(*layers)
+
+    return seeded(make, 0)
+
+
+def modes(model):
+    return [module.training for module in model.modules()]
+
+
+def statistics(layer):
+    return torch.cat([value.flatten().double() for value in layer.buffers()])
+
+
+USES = {
+    "predict": lambda model, x, y: predict(model, x),
+    "evaluate": evaluate,
+    "fit": lambda model, x, y: fit(model, x, y, Config(epochs=2, batch_size=8), validation=(x, y)),
+    "train_epoch": lambda model, x, y: train.train_epoch(
+        model, x, y, [torch.arange(8)], train.make_optimizer(model, Config()), [1e-3]
+    ),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+@pytest.mark.parametrize("asleep", [[], [1], [1, 3], list(range(6))])
+@pytest.mark.parametrize("whole", [True, False])
+def test_every_module_is_in_the_mode_it_was_in_afterwards(use, asleep, whole):
+    model = normed().train(whole)
+    for k in asleep:
+        model[k].train(not whole)
+    before = modes(model)
+    use(model, *examples(24))
+    assert modes(model) == before
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+@pytest.mark.parametrize("training", [True, False])
+def test_every_module_is_in_the_mode_it_was_in_after_an_error(use, training):
+    class Fails(nn.Module):
+        def forward(self, x):
+            raise ArithmeticError("it fails")
+
+    model = nn.Sequential(normed().train(), nn.Sequential(nn.Dropout()).eval(), Fails()).train(training)
+    model[0][1].eval()
+    before = modes(model)
+    with pytest.raises(ArithmeticError, match="it fails"):
+        use(model, *examples(24))
+    assert modes(model) == before
+
+
+@pytest.mark.parametrize("use", [USES["fit"], USES["train_epoch"]])
+def test_frozen_statistics_stay_while_the_others_learn(use):
+    model = normed()
+    model[1].eval()
+    frozen, free = statistics(model[1]), statistics(model[3])
+    use(model, *examples(24))
+    assert torch.equal(statistics(model[1]), frozen)
+    assert not torch.equal(statistics(model[3]), free)
+
+
+@pytest.mark.parametrize("use", [USES["fit"], USES["train_epoch"]])
+def test_a_network_that_is_in_evaluation_mode_as_a_whole_trains_as_a_whole(use):
+    model = normed().eval()
+    before = [statistics(model[k]) for k in (1, 3)]
+    use(model, *examples(24))
+    assert not any(torch.equal(statistics(model[k]), old) for k, old in zip((1, 3), before, strict=True))
+
+
 def test_every_epoch_trains_in_training_mode_also_after_a_validation():
     x, y = examples(32)
     modes = []
@@ -206,6 +279,15 @@ def test_stopping_early_gives_the_first_steps_of_the_whole_run():
     assert part == whole[:7]
 
 
+def test_no_steps_train_nothing(tmp_path):
+    x, y = examples(40)
+    model, path = network(), tmp_path / "run.pt"
+    before = weights(model)
+    assert fit(model, x, y, steps=0, checkpoint=path, validation=(x, y), keep="best", progress=True) == []
+    assert torch.equal(weights(model), before)
+    assert not path.exists()
+
+
 def test_split_parts_share_nothing_and_miss_nothing():
     kept, held = split(50, 12, seed=1)
     assert (len(kept), len(held)) == (38, 12)
@@ -214,10 +296,15 @@ def test_split_parts_share_nothing_and_miss_nothing():
     assert not torch.equal(held, split(50, 12, seed=2)[1])
 
 
-@pytest.mark.parametrize("held_out", [0, 50, 60])
+@pytest.mark.parametrize("held_out", [0, 50, 60, -1])
 def test_split_refuses_an_empty_part(held_out):
     with pytest.raises(ValueError, match=f"{held_out} of 50"):
         split(50, held_out)
+
+
+def test_split_refuses_a_share_instead_of_a_number():
+    with pytest.raises(ValueError, match=r"held_out is 0\.2: .* whole number"):
+        split(50, 0.2)
 
 
 def test_the_triangle_rises_to_its_peak_and_falls_to_nearly_nothing():
@@ -228,6 +315,22 @@ def test_the_triangle_rises_to_its_peak_and_falls_to_nearly_nothing():
     assert rates[20:] == sorted(rates[20:], reverse=True)
     assert 0 < rates[-1] < 0.01
     assert 0 < rates[0] < 0.03
+
+
+@pytest.mark.parametrize("schedule", ["triangle", "cosine"])
+def test_a_warmup_of_all_steps_only_rises_and_one_of_none_only_falls(schedule):
+    for warmup, order in ((1.0, 1), (0.0, -1)):
+        config = Config(lr=0.5, warmup=warmup, schedule=schedule)
+        rates = [learning_rate(step, 50, config) for step in range(50)]
+        assert rates[::order] == sorted(rates)
+        assert 0 < min(rates) < 0.02
+        assert 0.48 < max(rates) <= 0.5
+
+
+@pytest.mark.parametrize("warmup", [-0.1, 1.5, math.nan])
+def test_a_warmup_outside_of_the_run_is_refused(warmup):
+    with pytest.raises(ValueError, match=r"warmup is .* from 0 to 1"):
+        learning_rate(0, 10, Config(warmup=warmup))
 
 
 def test_a_constant_rate_stays():
@@ -255,6 +358,16 @@ def first_loss(config, **options):
     return fit(network(), *examples(16), config, steps=1, **options)[0]["losses"][0]
 
 
+def test_sgd_without_momentum_is_plain_gradient_descent():
+    model, x, y = network(), *examples(8)
+    rates = Config(optimizer="sgd", momentum=0, lr=0.1, schedule="constant", epochs=1)
+    F.cross_entropy(model(x), y).backward()
+    want = [p.detach() - 0.1 * p.grad for p in model.parameters()]
+    fit(model, x, y, rates)
+    for got, expected in zip(model.parameters(), want, strict=True):
+        torch.testing.assert_close(got.detach(), expected)
+
+
 def test_label_smoothing_deals_a_share_of_the_target_to_all_classes():
     x, y = examples(16)
     logp = F.log_softmax(network()(x), dim=1)
@@ -262,10 +375,22 @@ def test_label_smoothing_deals_a_share_of_the_target_to_all_classes():
     assert first_loss(Config(label_smoothing=0.2)) == pytest.approx(-(target * logp).sum(1).mean().item(), rel=1e-5)
 
 
-def test_bfloat16_computes_in_half_the_bits_and_keeps_the_weights():
-    seen = []
-    model = network()
+def instructions(monkeypatch, there):
+    """Let the processor have instructions for bfloat16, or none."""
+    for module in (machine, train):
+        monkeypatch.setattr(module, "bfloat16_pays", lambda device="cpu": there)
+
+
+def watched_network():
+    """A network, and a list that grows by the dtype of each output of its convolution."""
+    model, seen = network(), []
     model[0].register_forward_hook(lambda module, inputs, out: seen.append(out.dtype))
+    return model, seen
+
+
+def test_bfloat16_computes_in_half_the_bits_and_keeps_the_weights(monkeypatch):
+    instructions(monkeypatch, True)
+    model, seen = watched_network()
     history = fit(model, *examples(400), Config(precision="bfloat16", lr=0.01, batch_size=16))
     assert seen[1] == torch.bfloat16  # the first one was the look at the number of classes
     assert weights(model).dtype == torch.float32
@@ -274,6 +399,33 @@ def test_bfloat16_computes_in_half_the_bits_and_keeps_the_weights():
     assert whole["accuracy"] > 0.95
     assert half["loss"] != whole["loss"]
     assert half["accuracy"] == pytest.approx(whole["accuracy"], abs=0.02)
+
+
+def test_where_bfloat16_does_not_pay_a_run_is_in_float32_and_says_so_once(monkeypatch, capsys):
+    instructions(monkeypatch, False)
+    model, seen = watched_network()
+    half, options = Config(precision="bfloat16", epochs=3, batch_size=8), {"validation": examples(8, seed=1)}
+    got = fit(model, *examples(32), half, **options)
+    out, err = capsys.readouterr()
+    assert (out.count("\n"), err) == (1, "")
+    assert "computing in float32" in out
+    assert set(seen) == {torch.float32}
+    assert numbers(got) == numbers(fit(network(), *examples(32), replace(half, precision="float32"), **options))
+
+
+@pytest.mark.parametrize("use", [train.forward, predict, lambda model, x, **p: evaluate(model, x, examples(8)[1], **p)])
+def test_predictions_fall_back_to_float32_too(monkeypatch, use):
+    instructions(monkeypatch, False)
+    model, seen = watched_network()
+    use(model, examples(8)[0], precision="bfloat16")
+    assert set(seen) == {torch.float32}
+
+
+@pytest.mark.parametrize("use", [predict, lambda model, x, **p: evaluate(model, x, examples(8)[1], **p)])
+def test_predictions_say_once_that_they_fall_back(monkeypatch, capsys, use):
+    instructions(monkeypatch, False)
+    use(network(), examples(8)[0], precision="bfloat16", batch_size=2)
+    assert capsys.readouterr().out.count("computing in float32") == 1
 
 
 def test_the_first_epochs_see_shrunken_images():
@@ -493,32 +645,205 @@ def test_a_damaged_checkpoint_is_named_and_left_where_it_is(tmp_path, damage):
     assert path.read_bytes() == broken
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"seed": 1}, "its seed is 0, this one's is 1"),
-        ({"config": Config(epochs=5, batch_size=16, lr=0.02)}, "its config is"),
-        ({"x": examples(50)[0], "y": examples(50)[1]}, "its examples is 60, this one's is 50"),
-        ({"model": network()}, "its network is"),
-    ],
-)
-def test_the_checkpoint_of_another_run_is_refused(tmp_path, change, message):
-    path = tmp_path / "run.pt"
+def frozen_network():
+    model = network(dropout=0.5)
+    model[0].weight.requires_grad_(False)
+    return model
+
+
+def sleeping_network():
+    model = network(dropout=0.5)
+    model[3].eval()
+    return model
+
+
+X, Y = examples(60)
+CHANGES = {
+    "seed": ({"seed": 1}, "its seed is 0, this one's is 1"),
+    "config": ({"config": replace(LONG, epochs=5)}, "its config is"),
+    "examples": ({"x": X[:50], "y": Y[:50]}, "its examples is 60, this one's is 50"),
+    "network": ({"model": network()}, "its network is"),
+    "dtype": (
+        {"model": network(dropout=0.5).double(), "x": X.double(), "validation": (X[:20].double(), Y[:20])},
+        "its list of weights is",
+    ),
+    "frozen": ({"model": frozen_network()}, r"its list of frozen parts is \[\], this one's is \['0.weight'\]"),
+    "sleeping": ({"model": sleeping_network()}, r"its list of frozen parts is \[\], this one's is \['3'\]"),
+    "images": ({"x": X + 1}, "its digest of the images is"),
+    "order": ({"x": X.flip(0)}, "its digest of the images is"),
+    "one pixel": ({"x": X + F.one_hot(torch.tensor(5), 8)}, "its digest of the images is"),
+    "labels": ({"y": Y.flip(0)}, "its digest of the labels is"),
+    "no augmentation": ({"augment": None}, "its digest of augmented images is .* this one's is none"),
+    "augmentation": ({"augment": lambda x, g: -jitter(x, g)}, "its digest of augmented images is"),
+    "keep": ({"keep": "last"}, "its keep is best, this one's is last"),
+    "held out": ({"validation": examples(20, seed=1)}, "its digest of the images held out is"),
+    "labels held out": (
+        {"validation": (examples(20)[0], examples(20)[1].flip(0))},
+        "its digest of the images held out",
+    ),
+    "none held out": ({"validation": None, "keep": "last"}, "its keep is"),
+    "steps": ({"steps": 9}, r"holds 4 epochs, and steps ends this run after 2 of them"),
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    path = tmp_path_factory.mktemp("checkpoint") / "run.pt"
     long_run(path)
-    x, y = examples(60)
-    options = {"model": network(dropout=0.5), "x": x, "y": y, "config": LONG, "checkpoint": path, **change}
+    return path
+
+
+@pytest.mark.parametrize(("change", "message"), CHANGES.values(), ids=CHANGES)
+def test_the_checkpoint_of_another_run_is_refused_before_anything_is_touched(finished, change, message):
+    options = {"model": network(dropout=0.5), "x": X, "y": Y, "config": LONG, "augment": jitter, "keep": "best"}
+    options |= {"validation": examples(20), "checkpoint": finished, **change}
+    weights_before, file_before = weights(options["model"]), finished.read_bytes()
     with pytest.raises(ValueError, match=message):
         fit(**options)
+    assert torch.equal(weights(options["model"]), weights_before)
+    assert finished.read_bytes() == file_before
+
+
+def test_a_checkpoint_is_at_home_with_the_same_run_in_another_form(finished, uninterrupted):
+    model = network(9, dropout=0.5).to(memory_format=torch.channels_last)  # other first weights: it brings its own
+    x, y = X.to(memory_format=torch.channels_last).numpy(), Y.numpy().astype(np.int32)
+    options = {"validation": tuple(np.asarray(part) for part in examples(20)), "augment": jitter, "keep": "best"}
+    config = replace(LONG, epochs=np.int64(4), lr=np.float64(0.02))
+    history = fit(model, x, y, config, checkpoint=finished, seed=np.int64(0), **options)
+    assert numbers(history) == uninterrupted[0]
+    assert torch.equal(weights(model), uninterrupted[1])
+
+
+def test_settings_that_are_numpy_numbers_can_be_stored_and_read_again(tmp_path):
+    config = replace(LONG, epochs=np.int8(2), batch_size=np.int8(16), lr=np.float32(0.02), small_epochs=np.int8(0))
+    first, again = (fit(network(), X, Y, config, checkpoint=tmp_path / "run.pt", seed=np.int16(3)) for _ in range(2))
+    assert first == again
+
+
+def test_a_stopped_run_goes_on_in_the_same_notebook_with_the_weights_it_has(tmp_path, uninterrupted):
+    model, path = network(dropout=0.5), tmp_path / "run.pt"
+    options = {"validation": examples(20), "keep": "best", "checkpoint": path}
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, X, Y, LONG, augment=interrupt_after(2), **options)
+    assert numbers(fit(model, X, Y, LONG, augment=jitter, **options)) == uninterrupted[0]
+    assert torch.equal(weights(model), uninterrupted[1])
+
+
+def test_a_run_of_some_steps_is_the_first_part_of_a_longer_one(tmp_path):
+    path = tmp_path / "run.pt"
+    fit(network(), X, Y, LONG, steps=9, checkpoint=path)  # two epochs, and a step that is not kept
+    assert numbers(fit(network(), X, Y, LONG, checkpoint=path)) == numbers(fit(network(), X, Y, LONG))
+
+
+def test_a_checkpoint_disturbs_neither_the_run_nor_the_global_generators(tmp_path):
+    before = torch.random.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    plain, kept = (
+        fit(network(dropout=0.5), X, Y, LONG, augment=jitter, checkpoint=path) for path in (None, tmp_path / "run.pt")
+    )
+    assert numbers(plain) == numbers(kept)
+    assert torch.equal(torch.random.get_rng_state(), before[0])
+    assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
+
+
+def test_a_checkpoint_that_is_a_folder_is_said_to_be_unreadable_and_not_damaged(tmp_path):
+    with pytest.raises(RuntimeError, match="cannot be read"):
+        fit(network(), X, Y, LONG, checkpoint=tmp_path)
+
+
+def test_a_checkpoint_of_an_older_version_is_refused_in_a_sentence(tmp_path, finished):
+    path, state = tmp_path / "run.pt", torch.load(finished)
+    del state["run"]["digest of the images"]
+    torch.save(state, path)
+    with pytest.raises(ValueError, match="belongs to another run: its digest of the images is not told"):
+        long_run(path)
 
 
 # Clear errors
 
 
-def test_a_loss_that_is_no_number_stops_the_run_at_once():
+def state(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same(model, before):
+    return all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "muon"])
+def test_a_bad_image_stops_the_run_before_the_step_that_would_spoil_the_network(optimizer, bad):
+    x, y = examples(32)
+    config = Config(batch_size=8, optimizer=optimizer, schedule="constant", lr=0.01)
+    order = torch.randperm(32, generator=torch.Generator().manual_seed(0))
+    want, model = normed(), normed()
+    fit(want, x, y, config, steps=2)
+    x[order[20]] = bad  # in the third batch
+    with pytest.raises(FloatingPointError, match=r"at step 2 .* learning rate .*: 1 of 8 images hold nan or inf"):
+        fit(model, x, y, config)
+    assert same(model, state(want))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "muon"])
+@pytest.mark.parametrize("lr", [1e20, 1e29])
+def test_a_rate_that_is_far_too_high_leaves_finite_weights(optimizer, lr):
+    model = normed()
+    with pytest.raises(FloatingPointError, match=r"at step \d+ .* lower (the )?rate"):
+        fit(model, *examples(64), Config(epochs=20, batch_size=8, optimizer=optimizer, lr=lr, schedule="constant"))
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+
+
+def test_a_step_that_would_make_weights_infinite_from_a_finite_loss_is_not_taken():
     x, y = examples(16)
-    x[5] = math.nan
-    with pytest.raises(FloatingPointError, match=r"nan at step \d+ .* learning rate"):
-        fit(network(), x, y, Config(batch_size=8))
+    model = seeded(lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 4)), 0)
+    before, config = state(model), Config(batch_size=8, optimizer="sgd", lr=1e29, schedule="constant")
+    with pytest.raises(FloatingPointError, match=r"weights are nan or inf at step 0 .* lower the rate"):
+        fit(model, 1e12 * x, y, config)
+    assert same(model, before)
+
+
+def test_masks_of_infinity_are_no_reason_to_stop():
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mask", torch.tensor([0, -math.inf, 0]))
+            self.linear = nn.Linear(64, 4)
+
+        def forward(self, x):
+            return self.linear(x.flatten(1)) + self.mask.exp().sum()
+
+    assert len(fit(Masked(), *examples(16), Config(epochs=2))) == 2
+
+
+def test_an_interrupted_step_is_not_taken(monkeypatch):
+    model, x, y = normed(), *examples(16)
+    before = state(model)
+
+    def spoil(self, closure=None):
+        for p in model.parameters():
+            p.data.fill_(7)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spoil)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, x, y)
+    assert same(model, before)
+
+
+def test_nan_among_the_images_held_out_is_noticed_before_the_first_step():
+    x, y = examples(16)
+    held, model = examples(8, seed=1), normed()
+    held[0][3, 0, 1, 1] = math.nan
+    before = state(model)
+    with pytest.raises(FloatingPointError, match="1 of the 8 images held out hold nan or inf"):
+        fit(model, x, y, validation=held)
+    assert same(model, before)
+
+
+def test_evaluate_does_not_pass_over_nan():
+    x, y = examples(8)
+    x[2] = math.nan
+    with pytest.raises(FloatingPointError, match=r"loss is nan .* 1 of 8 images hold nan or inf"):
+        evaluate(network(), x, y)
 
 
 @pytest.mark.parametrize(
@@ -528,8 +853,21 @@ def test_a_loss_that_is_no_number_stops_the_run_at_once():
         (lambda x, y: (x, y[:-1]), "16 images and 15 labels"),
         (lambda x, y: (x, y + 1), "from 1 to 4, but the network has 4 outputs"),
         (lambda x, y: (x, y - 1), "from -1 to 2"),
-        (lambda x, y: (x, F.one_hot(y)), "one-hot"),
-        (lambda x, y: (x, y.float()), "integers"),
+        (lambda x, y: (x, F.one_hot(y)), r"one-hot, try y\.argmax\(1\)"),
+        (lambda x, y: (x, y[:, None]), r"column: try y\[:, 0\]\.$"),
+        (lambda x, y: (x, y[:, None].numpy().astype(np.uint8)), r"column: try y\[:, 0\]\.$"),
+        (lambda x, y: (x, y[:, None].double()), r"column: try y\[:, 0\]\.long\(\)"),
+        (lambda x, y: (x, y[:, None, None]), r"try y\.flatten\(\)"),
+        (lambda x, y: (x, y[None]), r"16 images and 1 labels.* Try y\[0\]"),
+        (lambda x, y: (x, y[:, None].expand(-1, 4)[..., None].expand(-1, -1, 4)), "not one for each pixel"),
+        (lambda x, y: (x, y.float()), r"integers .* y\.long\(\)"),
+        (lambda x, y: (x, ["cat"] * 16), "y is a list"),
+        (lambda x, y: (x.double(), y), r"float64, but .*float32: try x\.float\(\)"),
+        (lambda x, y: (x.half(), y), r"float16, but .*float32: try x\.float\(\)"),
+        (lambda x, y: (x.double().numpy(), y), r'float64, but .*float32: try x\.astype\("float32"\)'),
+        (lambda x, y: (x[:, :, :5, :5], y), r"cannot read an image \(1, 5, 5\)"),
+        (lambda x, y: (x.int(), y), "to_float"),
+        (lambda x, y: (x[0, 0, 0, 0], y), "0 images and 16 labels"),
         (lambda x, y: (x.to(torch.uint8), y), "to_float"),
     ],
 )
@@ -539,6 +877,14 @@ def test_images_and_labels_that_do_not_fit_are_refused_with_both_numbers(use, ch
     y[:4] = torch.arange(4)
     with pytest.raises(ValueError, match=message):
         use(network(), *change(x, y))
+
+
+def test_following_the_advice_about_labels_and_images_works():
+    x, y = examples(16)
+    want = numbers(fit(network(), x, y))
+    for images, labels in ((x, y[:, None][:, 0]), (x, F.one_hot(y).argmax(1)), (x.double().float(), y.float().long())):
+        assert numbers(fit(network(), images, labels)) == want
+    assert numbers(fit(network(), x.double().numpy().astype("float32"), y)) == want
 
 
 def test_wrong_channels_are_refused_by_the_network_before_the_first_step():
@@ -551,16 +897,199 @@ def test_predict_refuses_an_empty_batch():
         predict(network(), torch.zeros(0, 1, 8, 8))
 
 
-@pytest.mark.parametrize("wrong", [Config(optimizer="adagrad"), Config(schedule="steps"), Config(precision="half")])
-def test_an_unknown_name_in_a_config_is_refused(wrong):
-    with pytest.raises(ValueError, match="must be"):
-        fit(network(), *examples(8), wrong)
+IMPOSSIBLE = [
+    ({"optimizer": "adagrad"}, r'it must be "adam", "sgd" or "muon"'),
+    ({"schedule": "steps"}, 'must be "triangle"'),
+    ({"precision": "half"}, 'must be "float32" or "bfloat16"'),
+    ({"epochs": 0}, "epochs is 0: .* whole number, 1 or more"),
+    ({"epochs": -3}, "epochs is -3"),
+    ({"epochs": 2.0}, r"epochs is 2\.0: it must be a whole number"),
+    ({"batch_size": 0}, "batch_size is 0"),
+    ({"batch_size": -8}, "batch_size is -8"),
+    ({"batch_size": 8.0}, r"batch_size is 8\.0"),
+    ({"lr": math.nan}, "lr is nan"),
+    ({"lr": math.inf}, "lr is inf"),
+    ({"lr": -0.1}, r"lr is -0\.1: it must be a number from 0 to less than 1e\+30"),
+    ({"lr": "0.1"}, "lr is '0.1': it must be a number"),
+    ({"weight_decay": -1e-4}, "weight_decay is"),
+    ({"momentum": 1.0}, "momentum is 1.0: it must be a number from 0 to less than 1"),
+    ({"momentum": -0.5}, "momentum is"),
+    ({"warmup": 1.5}, r"warmup is 1\.5: it must be a number from 0 to 1"),
+    ({"warmup": -0.1}, "warmup is"),
+    ({"warmup": math.nan}, "warmup is nan"),
+    ({"label_smoothing": 1.1}, "label_smoothing is 1.1: it must be a number from 0 to 1"),
+    ({"label_smoothing": -0.1}, "label_smoothing is"),
+    ({"small_epochs": 2}, "small_epochs is 2 and small_size 0: set both, or neither"),
+    ({"small_size": 4}, "small_epochs is 0 and small_size 4"),
+    ({"small_epochs": 1, "small_size": 9}, r"\(8, 1, 8, 8\) cannot be shrunk to 9"),
+    ({"small_epochs": 1, "small_size": 4}, r"cannot train on images \(1, 4, 4\)"),  # its dense layer wants 8x8
+    ({"small_epochs": -1, "small_size": 4}, "small_epochs is -1"),
+]
+WRONG = [
+    ({"steps": -1}, "steps is -1: it must be a whole number, 0 or more"),
+    ({"steps": 2.5}, r"steps is 2\.5"),
+    ({"seed": 0.5}, r"seed is 0\.5: it must be a whole number"),
+    ({"seed": None}, "seed is None"),
+    ({"keep": "first"}, 'keep is "first": it must be "last" or "best"'),
+    ({"keep": "best"}, 'keep is "best"'),
+    ({"augment": "flip"}, "augment is a str"),
+    ({"augment": lambda x, g: None}, "augment makes a NoneType"),
+    ({"augment": lambda x, g: x.double()}, r"augment makes \(8, 1, 8, 8\) torch\.float64"),
+    ({"augment": lambda x, g: x[:3]}, r"augment makes \(3, 1, 8, 8\)"),
+    ({"config": {"epochs": 3}}, r"config is a dict: .* Config\("),
+    ({"validation": examples(8)[0]}, r"validation is a Tensor: a pair \(x, y\)"),
+    ({"validation": (examples(8)[0], examples(7)[1])}, "8 images and 7 labels"),
+    ({"validation": (examples(8)[0], examples(8)[1] + 4)}, "labels run from"),
+    ({"validation": (examples(8)[0].double(), examples(8)[1])}, r"try x\.float\(\)"),
+    *[({"device": name}, f'device is "{name}", which cannot be used here') for name in ("gpu", "meta", "cuda:99", "")],
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"config": Config(**settings)}, message) for settings, message in IMPOSSIBLE] + WRONG
+)
+def test_what_cannot_be_is_refused_in_one_sentence_before_anything_is_touched(options, message, tmp_path):
+    model = normed()
+    before, kept, layout = state(model), modes(model), model[0].weight.stride()
+    with pytest.raises(ValueError, match=message) as error:
+        fit(model, *examples(8), checkpoint=tmp_path / "run.pt", **options)
+    assert len(str(error.value).splitlines()) == 1
+    assert same(model, before)
+    assert (modes(model), model[0].weight.stride()) == (kept, layout)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a graphics card")
+def test_a_graphics_card_that_is_not_there_is_refused_in_one_sentence():
+    with pytest.raises(ValueError, match=r'"cuda", which cannot be used here .*try "cpu"'):
+        fit(network(), *examples(8), device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (TwoConvCNN, r"the class TwoConvCNN: make a network of it, TwoConvCNN\(\)"),
+        (lambda x: x, "must be a network"),
+        (nn.Flatten(), "no weight of the network can learn"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(64, 4)).requires_grad_(False), "no weight of the network can learn"),
+        (nn.Conv2d(1, 4, 3), r"logits \(1, classes\)"),
+        (nn.Sequential(nn.Flatten(), nn.LSTM(64, 4)), "makes a tuple"),
+    ],
+)
+def test_what_is_no_network_that_can_learn_is_refused(model, message):
+    with pytest.raises(ValueError, match=message):
+        fit(model, *examples(8))
+
+
+@pytest.mark.parametrize("value", [1e30, math.nan])
+def test_a_network_that_is_spoiled_already_is_told_from_a_rate_too_high(value):
+    model = network()
+    model[0].weight.data.fill_(value)
+    if math.isnan(value):
+        with pytest.raises(FloatingPointError, match="weights hold nan or inf already"):
+            fit(model, *examples(8))
+    else:
+        fit(model, *examples(8), Config(epochs=1))  # enormous, but finite
+
+
+# One image as a batch of its own
+
+
+def flat(*layers):
+    return lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 4), *layers)
+
+
+ALONE = {
+    "BatchNorm1d": flat(nn.BatchNorm1d(4)),
+    "BatchNorm2d on maps of 1x1": lambda: nn.Sequential(nn.Conv2d(1, 4, 8), nn.BatchNorm2d(4), nn.Flatten()),
+    "BatchNorm2d on shrunken maps of 1x1": lambda: nn.Sequential(
+        nn.Conv2d(1, 4, 4), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    ),
+}
+
+
+@pytest.mark.parametrize(("n", "size"), [(17, 8), (17, 1), (9, 8), (3, 2), (17, 16)])
+@pytest.mark.parametrize("make", ALONE.values(), ids=ALONE)
+def test_a_last_batch_of_one_is_refused_where_a_layer_needs_two_and_the_advice_works(make, n, size):
+    model, (x, y) = make(), examples(n)
+    small = {"small_epochs": 1, "small_size": 4} if isinstance(model[-2], nn.AdaptiveAvgPool2d) else {}
+    before, config = state(model), Config(epochs=2, batch_size=size, **small)
+    with pytest.raises(
+        ValueError, match=rf"one image alone .*{n} images in batches of {size}.* try batch_size=(\d+)"
+    ) as e:
+        fit(model, x, y, config)
+    assert same(model, before)
+    better = int(str(e.value).split("batch_size=")[1].split(",")[0].rstrip("."))
+    assert len(fit(model, x, y, replace(config, batch_size=better))) == 2
+    if "x[:-1]" in str(e.value):
+        assert len(fit(model, x[:-1], y[:-1], config)) == 2
+
+
+def test_one_image_in_all_is_refused_where_a_layer_needs_two():
+    with pytest.raises(ValueError, match="There is only one: give it two at least"):
+        fit(ALONE["BatchNorm1d"](), *examples(1))
+
+
+def test_a_batch_of_one_is_no_obstacle_where_it_can_be_learned_from():
+    frozen = ALONE["BatchNorm1d"]()
+    frozen[2].eval()
+    for model in (network(dropout=0.5), frozen, flat()()):
+        assert len(fit(model, *examples(17), Config(epochs=2, batch_size=8))) == 2
+
+
+def test_a_last_batch_of_one_that_is_never_reached_is_no_obstacle():
+    assert len(fit(ALONE["BatchNorm1d"](), *examples(17), Config(epochs=2, batch_size=8), steps=2)) == 1
+
+
+def test_looking_at_a_batch_of_one_leaves_no_trace_in_the_run():
+    x, y = examples(17)
+    model, seen = normed(), []
+    model.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])) if module.training else None)
+    history = fit(model, x, y, Config(epochs=1, batch_size=8))
+    assert seen == [8, 8, 1]
+    other = normed()
+    assert numbers(fit(other, x, y, Config(epochs=1, batch_size=8))) == numbers(history)
+    assert model[1].num_batches_tracked == 3
 
 
 def test_numpy_arrays_and_bytes_as_labels_are_taken():
     x, y = examples(32)
     want = numbers(fit(network(), x, y, Config(epochs=1)))
     assert numbers(fit(network(), x.numpy(), y.numpy().astype(np.uint8), Config(epochs=1))) == want
+
+
+def read_only(a):
+    a = a.copy()
+    a.flags.writeable = False
+    return a
+
+
+FORMS = {
+    "backwards": lambda a: a[::-1].copy()[::-1],
+    "every second of twice as many": lambda a: np.repeat(a, 2, axis=0)[::2],
+    "read only": read_only,
+    "other byte order": lambda a: a.astype(a.dtype.newbyteorder()),
+    "column by column": np.asfortranarray,
+    "nested lists": lambda a: a.tolist(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_arrays_are_taken_in_whatever_order_they_lie_in_memory(form):
+    x, y = examples(16)
+    want = numbers(fit(network(), x, y, Config(epochs=1)))
+    assert numbers(fit(network(), form(x.numpy()), form(y.numpy()), Config(epochs=1))) == want
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, None])
+@pytest.mark.parametrize("use", [lambda model, x, y, **o: predict(model, x, **o), evaluate])
+def test_a_batch_size_that_cannot_be_is_refused(use, batch_size):
+    with pytest.raises(ValueError, match="batch_size is"):
+        use(network(), *examples(8), batch_size=batch_size)
+
+
+def test_predict_takes_a_network_without_weights():
+    assert predict(nn.Flatten(), examples(3)[0]).shape == (3, 64)
 
 
 # Files

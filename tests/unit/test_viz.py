@@ -1,5 +1,7 @@
 """Figures: what is drawn is the data, text is legible, nothing is left open."""
 
+from xml.etree import ElementTree
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -178,3 +180,76 @@ def test_photo_keeps_the_center_of_what_does_not_divide():
 def test_photo_refuses_to_grow():
     with pytest.raises(ValueError, match="smaller size"):
         viz.photo(size=(500, 100))
+
+
+# Networks
+
+
+ROWS = [("input", (1, 28, 28)), ("Conv2d", (32, 26, 20), "320"), ("signal", (4, 50)), ("Linear", (10,), "5,130")]
+
+
+def parts(rows, **options):
+    """The elements of a drawing by tag; that it parses is a test by itself."""
+    root = ElementTree.fromstring(viz.network(rows, **options)._repr_svg_())
+    found = {}
+    for one in root.iter():
+        found.setdefault(one.tag.split("}")[1], []).append(one)
+    return found
+
+
+def test_a_network_is_drawn_with_its_shapes_kinds_and_notes():
+    found = parts(ROWS)
+    said = [one.text for one in found["text"]]
+    assert said == [
+        "1 × 28 × 28",
+        "input",
+        "32 × 26 × 20",
+        "Conv2d",
+        "320",
+        "4 × 50",
+        "signal",
+        "10",
+        "Linear",
+        "5,130",
+    ]
+    assert found["svg"][0].get("aria-label") == "input: 1 x 28 x 28; Conv2d: 32 x 26 x 20; signal: 4 x 50; Linear: 10"
+    sheets = [one for one in found["rect"] if one.get("class") == "sheet"]
+    sizes = {(one.get("width"), one.get("height")) for one in sheets}
+    assert len(sheets) == 1 + 6 + 3
+    assert {("26.9", "26.9"), ("19.2", "25.0"), ("48.0", "3.0")} == sizes
+    assert len(found["path"]) == 3  # an arrow between any two
+
+
+def test_a_long_network_goes_on_in_the_next_line_inside_the_drawing():
+    found = parts([("layer", (8, 4, 4))] * 14, columns=5)
+    width, height = (float(found["svg"][0].get(name)) for name in ("width", "height"))
+    assert (width, height) == (500, 3 * 142)
+    for one in found["rect"] + found["text"]:
+        assert 0 <= float(one.get("x", 0)) <= width
+        assert 0 <= float(one.get("y", 0)) <= height
+    assert len(found["path"]) == 14 - 3
+
+
+def test_rows_of_a_ledger_can_be_drawn_and_text_is_escaped():
+    class Row:
+        kind, shape = "<b>&", (3,)
+
+    assert [one.text for one in parts([Row()])["text"]] == ["3", "<b>&"]
+
+
+def test_a_network_has_colors_for_a_dark_screen():
+    assert "prefers-color-scheme:dark" in parts(ROWS)["style"][0].text
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([], "no rows"),
+        ([("x", ())], "has the shape"),
+        ([("x", (1, 2, 3, 4))], "without N"),
+        ([("x", (3, 0, 2))], "x has"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(rows, says):
+    with pytest.raises(ValueError, match=says):
+        viz.network(rows)

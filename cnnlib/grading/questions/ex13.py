@@ -4,7 +4,10 @@ import numpy as np
 
 from cnnlib.grading.question import Case, Cause, Question
 
-LIBRARY = ("cnnlib.models", "cnnlib.recipes", "cnnlib.train", "cnnlib.data", "torchvision", "cnnlib.torchvision")
+LIBRARY = (
+    *("cnnlib.models", "cnnlib.recipes", "cnnlib.train", "cnnlib.data", "cnnlib.augment"),
+    *("torchvision", "cnnlib.torchvision"),
+)
 
 
 def draw_predictions(rng):

@@ -1,9 +1,11 @@
 """Batches and augmentation on whole tensors: what torchvision's transforms do to one image, done to all at once."""
 
+import numpy as np
 import pytest
 import torch
 
-from cnnlib.data import batches, crop, cutout, flip
+from cnnlib import augment
+from cnnlib.augment import batches, crop, cutout, flip
 from cnnlib.torchvision import v2
 
 
@@ -106,3 +108,112 @@ def test_a_padding_of_nothing_moves_nothing():
 def test_a_padding_that_cannot_be_reflected_is_refused(padding):
     with pytest.raises(ValueError, match=f"padding is {padding}: images of 10x14 reflect 0 to 9 pixels"):
         crop(images(2), padding)
+
+
+CHANGES = {
+    "flip": flip,
+    "crop": lambda x, **options: crop(x, 2, **options),
+    "cutout": lambda x, **options: cutout(x, 3, **options),
+}
+changes = pytest.mark.parametrize("name", CHANGES)
+
+
+@changes
+@pytest.mark.parametrize("dtype", augment.DTYPES, ids=str)
+def test_images_of_every_dtype_are_moved_as_they_are(name, dtype):
+    x = (images(6) % 120).to(dtype)
+    got = CHANGES[name](x, generator=drawn())
+    assert got.dtype == dtype
+    assert torch.equal(got, CHANGES[name](images(6) % 120, generator=drawn()).to(dtype))
+
+
+@changes
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_moved_like_any_number(name, value):
+    x = images(6)
+    x[:, 1, 4] = value
+    want = CHANGES[name](torch.where(x.isfinite(), x, -1.0), generator=drawn())
+    got = CHANGES[name](x, generator=drawn())
+    assert torch.equal(got.nan_to_num(-1, -1, -1), want)
+
+
+@changes
+def test_the_order_in_memory_does_not_matter(name):
+    x = images(6)
+    turned = x.to(memory_format=torch.channels_last)
+    assert torch.equal(CHANGES[name](turned, generator=drawn()), CHANGES[name](x, generator=drawn()))
+
+
+@changes
+def test_gradients_reach_the_pixels_that_are_left(name):
+    x = images(6).requires_grad_()
+    CHANGES[name](x, generator=drawn()).sum().backward()
+    assert x.grad.sum() == (CHANGES[name](torch.ones_like(x), generator=drawn())).sum()
+
+
+@changes
+@pytest.mark.parametrize("shape", [(0, 3, 10, 14), (2, 0, 10, 14)])
+def test_a_batch_without_images_or_channels_goes_through(name, shape):
+    assert CHANGES[name](torch.zeros(shape)).shape == shape
+
+
+@changes
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (torch.zeros(3, 10, 14), r"expects images as a tensor \(N, C, H, W\), got Tensor \(3, 10, 14\)\. .*x\[None\]"),
+        (np.zeros((2, 3, 10, 14), np.uint8), r"got ndarray \(2, 3, 10, 14\)\. .*torch\.from_numpy"),
+        ([1, 2], "got list"),
+        (torch.zeros(2, 3, 0, 14), "expects images with pixels, got 0x14"),
+        (torch.zeros(2, 3, 10, 14).to(torch.uint16), r"no way to move torch\.uint16: convert the images first"),
+    ],
+)
+def test_what_is_no_batch_of_images_is_refused(name, x, words):
+    with pytest.raises(ValueError, match=f"{name} .*{words}"):
+        CHANGES[name](x)
+
+
+@changes
+def test_a_generator_that_is_none_is_refused(name):
+    with pytest.raises(ValueError, match=r"generator is int: give torch\.Generator"):
+        CHANGES[name](images(2), generator=7)
+
+
+@pytest.mark.parametrize("amount", [2.0, "2", None, 1.5])
+def test_a_size_that_is_no_whole_number_is_refused_before_anything_is_drawn(amount):
+    place = drawn()
+    for name, change in {"padding": crop, "size": cutout}.items():
+        with pytest.raises(ValueError, match=f"{name} is .*: give a whole number"):
+            change(images(2), amount, generator=place)
+    assert torch.equal(place.get_state(), drawn().get_state())
+
+
+def test_whole_numbers_of_numpy_and_torch_are_taken():
+    for change in (crop, cutout):
+        for amount in (np.int64(3), torch.tensor(3)):
+            assert torch.equal(change(images(4), amount, generator=drawn()), change(images(4), 3, generator=drawn()))
+
+
+@pytest.mark.parametrize("size", [0, -3])
+def test_a_cutout_of_nothing_is_refused(size):
+    with pytest.raises(ValueError, match=f"size is {size}: give a whole number from 1 up"):
+        cutout(images(2), size)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "size", "words"),
+    [
+        (images(3), torch.arange(4), 2, "x has 3 examples, y has 4: one label for each image"),
+        (images(3), torch.arange(3), 0, "batch_size is 0: give a whole number from 1 up"),
+        (images(3), torch.arange(3), 2.5, r"batch_size is 2\.5: give a whole number"),
+        (images(3), [0, 1, 2], 2, r"expects y as a tensor \(N, \.\.\.\), got list"),
+        (images(3), torch.tensor(3), 2, r"expects y as a tensor \(N, \.\.\.\), got Tensor \(\)"),
+    ],
+)
+def test_batches_refuse_what_does_not_fit_at_the_call(x, y, size, words):
+    with pytest.raises(ValueError, match=words):
+        batches(x, y, size)
+
+
+def test_of_no_examples_there_is_no_batch():
+    assert list(batches(images(0), torch.arange(0), 4)) == []
