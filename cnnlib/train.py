@@ -368,7 +368,7 @@ def whole_step(model, where):
     except BaseException:
         with torch.no_grad():
             for value, old in zip(state, before, strict=True):
-                pass
+                value.copy_(old)
         raise
 
 
