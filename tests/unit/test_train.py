@@ -452,6 +452,13 @@ def test_augmentation_draws_from_the_seed_and_leaves_the_examples_alone():
     assert torch.equal(x, before)
 
 
+def test_an_augmentation_that_writes_into_its_batch_leaves_the_examples_alone():
+    x, y = examples(16)
+    before = x.clone()
+    fit(network(), x, y, Config(epochs=1, batch_size=8), augment=lambda images, generator: images.mul_(2))
+    assert torch.equal(x, before)
+
+
 def test_the_best_epoch_is_chosen_on_the_images_held_out():
     x, y = examples(64)
     held, config = examples(40, seed=1), Config(epochs=4, batch_size=8, lr=0.3, optimizer="sgd", schedule="constant")
