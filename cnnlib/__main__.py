@@ -102,10 +102,13 @@ def grade(args):
 
 
 def train(args):
-    """Train a recipe from all its seeds; write its record, weights and card; 0: done, 2: could not, 130: stopped."""
+    """Train a recipe or a study from all its seeds; write its record, weights, card; 0: done, 2: not, 130: stopped."""
     from cnnlib import recipes
 
     try:
+        if args.name in recipes.STUDIES:
+            print(*recipes.save_study(recipes.run_study(args.name, device=args.device)), sep="\n")
+            return 0
         record, model = recipes.run(args.name, device=args.device, progress=True)
         for path in recipes.save(record, model):
             print(path)

@@ -102,6 +102,36 @@ def conv_stack(depth, classes=10):
     return nn.Sequential(*layers)
 
 
+class SmallCNN(nn.Module):
+    """Three convolutions for small color images, the mean of each map, one dense layer: 57,130 parameters.
+
+    x: (N, 3, H, W) float    Returns logits (N, classes).
+    batch_norm: False leaves the normalization out and gives the convolutions biases instead: 56,970 parameters
+    dropout: the share of the 64 means that is set to zero in training
+    Raises ValueError if x is not (N, 3, H, W).
+    Built in chapter 10.
+    """
+
+    def __init__(self, *, classes=10, batch_norm=True, dropout=0.0):
+        super().__init__()
+        norm = nn.BatchNorm2d if batch_norm else nn.Identity
+        self.conv1 = nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=not batch_norm)
+        self.conv2 = nn.Conv2d(32, 64, 3, padding=1, bias=not batch_norm)
+        self.conv3 = nn.Conv2d(64, 64, 3, padding=1, bias=not batch_norm)
+        self.bn1, self.bn2, self.bn3 = norm(32), norm(64), norm(64)
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(64, classes)
+
+    def forward(self, x):
+        check_images(x, 3)
+        x = F.relu(self.bn1(self.conv1(x)))  # (N, 32, 16, 16) for images of 32x32
+        x = F.max_pool2d(x, 2)  # (N, 32, 8, 8)
+        x = F.relu(self.bn2(self.conv2(x)))  # (N, 64, 8, 8)
+        x = F.max_pool2d(x, 2)  # (N, 64, 4, 4)
+        x = F.relu(self.bn3(self.conv3(x)))  # (N, 64, 4, 4)
+        return self.fc(self.dropout(x.mean((2, 3))))  # (N, classes)
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions with batch normalization, and a shortcut around them (He et al. 2015).
 

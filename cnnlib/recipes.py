@@ -5,7 +5,7 @@ import inspect
 import json
 import os
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 import torch
@@ -98,31 +98,136 @@ RECIPES = {
         for images, epochs in ((500, 60), (5_000, 20), (60_000, 5))
     },
 }
+SMALL = {  # chapter 10's whole recipe, on a fifth of the images
+    "model": models.SmallCNN,
+    "arguments": {},
+    **CIFAR,
+    "images": 10_000,
+    "augment": {"flip": {}, "crop": {"padding": 2}, "cutout": {"size": 8}},
+    "config": Config(epochs=8, optimizer="sgd", lr=0.8, weight_decay=5e-4, label_smoothing=0.1),
+    "seeds": (0, 1, 2, 3, 4),
+    "watch": False,
+    "ship": False,
+}
+RAW = {"mean": 0.0, "std": 1.0}  # pixels from 0 to 1
+WITHOUT_NORM = {"arguments": {"batch_norm": False}}
+CONSTANT = {"config": {"schedule": "constant"}}
+FIRST = {  # the recipe with which chapter 10 begins: none of its ingredients
+    **RAW,
+    **WITHOUT_NORM,
+    "augment": {},
+    "config": {"schedule": "constant", "weight_decay": 0.0, "label_smoothing": 0.0},
+}
+METHODS = {
+    "sgd": {"config": {"momentum": 0.0, "weight_decay": 0.0}},
+    "momentum": {"config": {"weight_decay": 0.0}},
+    "adam": {"config": {"optimizer": "adam", "weight_decay": 0.0}},
+}
+
+
+def with_rate(change, rate):
+    """The changes of an arm, and a learning rate.
+
+    Provided.
+    """
+    return {**change, "config": {**change.get("config", {}), "lr": rate}}
+
+
+BARE = {"weight_decay": 0.0, "label_smoothing": 0.0}  # the rates below are the best of the study "rates"
+LEDGER = {  # each arm has one ingredient more than the arm above; the next two are no_cutout and full of the ablation
+    "nothing": with_rate(FIRST, 0.05),
+    "+_normalized_input": with_rate({**FIRST, **CIFAR}, 0.025),
+    "+_batch_norm": with_rate({**FIRST, **CIFAR, "arguments": {}}, 0.2),
+    "+_schedule": {"augment": {}, "config": BARE},
+    "+_weight_decay": {"augment": {}, "config": {"label_smoothing": 0.0}},
+    "+_flip": {"augment": {"flip": {}}, "config": {"label_smoothing": 0.0}},
+    "+_crop": {"augment": {"flip": {}, "crop": {"padding": 2}}, "config": {"label_smoothing": 0.0}},
+}
+ABLATION = {  # one ingredient left out of the whole recipe, made wrong, or added
+    "full": {},
+    "no_normalization": RAW,
+    "wrong_std": {"std": (0.2023, 0.1994, 0.2010)},
+    "no_batch_norm": with_rate(WITHOUT_NORM, 0.1),
+    "no_flip": {"augment": {"crop": {"padding": 2}, "cutout": {"size": 8}}},
+    "no_crop": {"augment": {"flip": {}, "cutout": {"size": 8}}},
+    "no_cutout": {"augment": {"flip": {}, "crop": {"padding": 2}}},
+    "no_augmentation": {"augment": {}},
+    "no_weight_decay": {"config": {"weight_decay": 0.0}},
+    "no_schedule": with_rate(CONSTANT, 0.1),
+    "no_label_smoothing": {"config": {"label_smoothing": 0.0}},
+    "with_dropout": {"arguments": {"dropout": 0.2}},
+}
+STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config" names only the fields that change
+    "rates": {  # by which the rates below are chosen, on training images held out, from a seed that is not used again
+        **SMALL,
+        "held_out": 10_000,
+        "seeds": (100,),
+        "arms": {
+            f"{name}_{rate:g}": with_rate(change, rate)
+            for name, change, rates in (
+                ("first", FIRST, (0.05, 0.1, 0.2, 0.4)),
+                ("first_normalized", {**FIRST, **CIFAR}, (0.0125, 0.025, 0.05, 0.1, 0.2)),
+                ("first_batch_norm", {**FIRST, **CIFAR, "arguments": {}}, (0.05, 0.1, 0.2, 0.4)),
+                ("full", {}, (0.2, 0.4, 0.8, 1.6)),
+                ("no_batch_norm", WITHOUT_NORM, (0.025, 0.05, 0.1, 0.2)),
+                ("constant", CONSTANT, (0.05, 0.1, 0.2, 0.4)),
+                ("sgd", METHODS["sgd"], (0.4, 0.8, 1.6, 3.2, 6.4)),
+                ("momentum", METHODS["momentum"], (0.1, 0.2, 0.4, 0.8, 1.6)),
+                ("adam", METHODS["adam"], (0.0025, 0.005, 0.01, 0.02, 0.04)),
+            )
+            for rate in rates
+        },
+    },
+    "ledger": {**SMALL, "seeds": (0, 1, 2), "arms": LEDGER},
+    "ablation": {**SMALL, "arms": ABLATION},
+    "optimizers": {
+        **SMALL,
+        "watch": True,
+        "arms": {
+            name: with_rate(METHODS[name], rate) for name, rate in (("sgd", 3.2), ("momentum", 0.4), ("adam", 0.02))
+        },
+    },
+    "forty_seeds": {
+        **SMALL,
+        "images": 25_000,
+        "augment": {},
+        "config": Config(epochs=2, optimizer="sgd", lr=0.2, weight_decay=5e-4),
+        "seeds": tuple(range(40)),
+        "arms": {"plain": {}, "smoothed": {"config": {"label_smoothing": 0.1}}},
+    },
+}
 
 
 def tensors(name, split):
     """The images and labels of a recipe's data set, ready for its network.
 
-    split: "train" (the images that the recipe learns from), "test", or "rest" (the train split's other images)
+    split: "train" (the images that the recipe learns from), "rest" (the train split's other images), or "test", in
+    whose place a recipe that names "held_out" has so many images from the end of the train split
     Returns x (N, C, H, W) float32, y (N,) int64, and the Images they came from.
     Provided.
     """
     recipe = find(name)
-    images = load(recipe["data"], "test" if split == "test" else "train")
-    count = recipe.get("images")
-    part = {"train": slice(count), "rest": slice(count or len(images.labels), None)}.get(split, slice(None))
+    count, held_out = recipe.get("images"), recipe.get("held_out")
+    images = load(recipe["data"], "test" if split == "test" and not held_out else "train")
+    test = slice(-held_out, None) if held_out else slice(None)
+    part = {"train": slice(count), "rest": slice(count or len(images.labels), None), "test": test}[split]
     x = torch.from_numpy(to_float(images.images[part], recipe["mean"], recipe["std"]))
     return x, torch.from_numpy(images.labels[part]).long(), images
 
 
 def find(name):
-    """The recipe of that name.
+    """The recipe of that name; STUDY is the recipe that a study changes, STUDY/ARM has the changes of one of its arms.
 
     Raises ValueError, with the names there are, if there is none.
     Provided.
     """
+    study, _, arm = name.partition("/")
+    arms = {"": {}, **STUDIES[study]["arms"]} if study in STUDIES else {}
+    if arm in arms:
+        recipe = {key: value for key, value in STUDIES[study].items() if key != "arms"}
+        return {**recipe, **arms[arm], "config": replace(recipe["config"], **arms[arm].get("config", {}))}
     if name not in RECIPES:
-        raise ValueError(f'there is no recipe "{name}": choose one of {", ".join(RECIPES)}.')
+        raise ValueError(f'there is no recipe "{name}": choose one of {", ".join([*RECIPES, *STUDIES])}.')
     return RECIPES[name]
 
 
@@ -194,6 +299,36 @@ def run(name, *, device="cpu", log=print, progress=False):
         first = first or model
     sizes = {"parameters": models.count_parameters(first), "train_images": len(y), "test_images": len(test_y)}
     return {"name": name, "recipe": describe(name), **sizes, **where, "runs": runs}, first
+
+
+def run_study(name, *, device="cpu", log=print):
+    """Train each arm of a study from each of its seeds, as run does, and put what they reached side by side.
+
+    Returns the record, a dict for runs/NAME.json: for each arm its changes, and a list over its seeds of each result.
+    Raises ValueError if there is no such study or device, RuntimeError if only a stand-in of the data is here.
+    Provided.
+    """
+    if name not in STUDIES:
+        raise ValueError(f'there is no study "{name}": choose one of {", ".join(STUDIES)}.')
+    arms, sizes = {}, {}
+    for arm, change in STUDIES[name]["arms"].items():
+        record, _ = run(f"{name}/{arm}", device=device, log=log)
+        sizes = {key: record[key] for key in ("train_images", "test_images")}
+        arms[arm] = {"change": change, "parameters": record["parameters"], **columns(record["runs"])}
+    where = circumstances(name, str(machine.check_device(device)))
+    return {"name": name, "recipe": describe(name), **sizes, **where, "arms": arms}
+
+
+def columns(runs):
+    """The results of several seeds as a list for each quantity, and its curve where one was watched.
+
+    Provided.
+    """
+    keys = ("seed", "test_accuracy", "test_loss", "train_accuracy", "seconds")
+    lists = {key: [run[key] for run in runs] for key in keys} | {"first_loss": [run["first_losses"][0] for run in runs]}
+    if "val_accuracy" in runs[0]["history"][0]:
+        lists["curve"] = [[entry["val_accuracy"] for entry in run["history"]] for run in runs]
+    return lists
 
 
 def checkpoint(name, seed):
@@ -275,17 +410,38 @@ def save(record, model):
     Returns the paths of the files.
     Provided.
     """
-    name = record["name"]
-    paths = [code_file(record["code"]), train.RUNS / f"{name}.json"]
-    paths[0].parent.mkdir(parents=True, exist_ok=True)
-    train.write_atomically(paths[0], sources(name).encode())
-    train.write_atomically(paths[1], as_json(record))
+    name, paths = record["name"], save_record(record)
     if find(name)["ship"]:
         paths += [train.PRETRAINED / f"{name}.safetensors", train.PRETRAINED / f"{name}.json"]
         train.save_weights(model, paths[2])
         train.write_atomically(paths[3], as_json(card(record)))
     for seed in find(name)["seeds"]:
         checkpoint(name, seed).unlink(missing_ok=True)
+    return paths
+
+
+def save_record(record):
+    """Write runs/NAME.json and the sources of its code, each in one piece; returns their paths.
+
+    Provided.
+    """
+    paths = [code_file(record["code"]), train.RUNS / f"{record['name']}.json"]
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    train.write_atomically(paths[0], sources(record["name"]).encode())
+    train.write_atomically(paths[1], as_json(record))
+    return paths
+
+
+def save_study(record):
+    """Write runs/NAME.json and the sources of its code; then the checkpoints are no longer needed, and removed.
+
+    Returns the paths of the files.
+    Provided.
+    """
+    paths = save_record(record)
+    for arm, results in record["arms"].items():
+        for seed in results["seed"]:
+            checkpoint(f"{record['name']}/{arm}", seed).unlink(missing_ok=True)
     return paths
 
 

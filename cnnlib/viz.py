@@ -222,6 +222,27 @@ def bars(values, labels, *, xlabel="", log=False, form="{:,}", ax=None):
     return figure or axes
 
 
+def dots(groups, *, xlabel="", ax=None):
+    """A row for each group of numbers: a dot for each number, and a bar at their mean.
+
+    groups: {label: (N,) numbers}, the first on top; a thin line marks its mean in all rows
+    The dots of a row rise from the first to the last, so that equal numbers are seen apart.
+    Provided.
+    """
+    figure, axes = (None, ax) if ax is not None else panels(1, size=(6.0, 0.7 + 0.32 * len(groups)))
+    means = [np.mean(values) for values in groups.values()]
+    axes.axvline(means[0], color=COLORS[5], linestyle=":", linewidth=1)
+    for row, values in enumerate(groups.values()):
+        lift = np.linspace(0.22, -0.22, len(values)) if len(values) > 1 else [0]
+        axes.plot(values, row + np.array(lift), "o", markersize=4, alpha=0.7, color=COLORS[0])
+        axes.plot([means[row]] * 2, [row - 0.36, row + 0.36], "-", linewidth=2.5, color=COLORS[1])
+    axes.set_yticks(range(len(groups)), groups)
+    axes.set(xlabel=xlabel)
+    axes.grid(axis="x", alpha=0.25)
+    axes.invert_yaxis()
+    return figure or axes
+
+
 def confusion(matrix, classes, *, ax=None):
     """A confusion matrix: rows are the true classes, columns the predicted ones, counts written in.
 

@@ -10,6 +10,7 @@ from cnnlib.models import (
     BasicBlock,
     ResNet,
     SimpleCNN,
+    SmallCNN,
     ThreeConvCNN,
     TwoConvCNN,
     conv_stack,
@@ -317,3 +318,29 @@ def test_every_stack_of_convolutions_learns_with_all_its_parameters(depth, param
 def test_another_number_of_convolutions_is_refused(depth):
     with pytest.raises(ValueError, match="must be 1, 2, 3 or 4"):
         conv_stack(depth)
+
+
+# SmallCNN
+
+
+@pytest.mark.parametrize(
+    ("options", "parameters"), [({}, 57_130), ({"batch_norm": False}, 56_970), ({"dropout": 0.5}, 57_130)]
+)
+def test_small_cnn_has_its_parameters_and_learns_with_all_of_them(options, parameters):
+    model = seeded(lambda: SmallCNN(**options), 0)
+    assert count_parameters(model) == parameters
+    logits = model(colors())
+    assert logits.shape == (len(colors()), 10)
+    F.cross_entropy(logits, torch.arange(len(logits)) % 10).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_small_cnn_drops_in_training_only():
+    model = seeded(lambda: SmallCNN(batch_norm=False, dropout=0.5), 0)
+    assert not torch.equal(model(colors()), model(colors()))
+    assert torch.equal(model.eval()(colors()), model(colors()))
+
+
+def test_small_cnn_refuses_gray_images():
+    with pytest.raises(ValueError, match=r"this network wants \(N, 3, H, W\)"):
+        SmallCNN()(torch.zeros(2, 1, 32, 32))

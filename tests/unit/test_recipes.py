@@ -11,7 +11,7 @@ import torch
 
 from cnnlib import __main__, machine, recipes, train
 from cnnlib.data import Images, load
-from cnnlib.recipes import RECIPES
+from cnnlib.recipes import RECIPES, STUDIES
 from cnnlib.train import Config, load_card, load_record, load_weights
 
 names = pytest.mark.parametrize("name", sorted(RECIPES))
@@ -79,7 +79,7 @@ def test_a_record_holds_the_digest_of_sources_that_are_stored_beside_it(name):
 
 
 def test_every_record_has_a_recipe_and_every_stored_source_a_record():
-    assert set(RECORDS) == set(RECIPES)
+    assert set(RECORDS) == set(RECIPES) | set(STUDIES)
     kept = {path.name for path in (train.RUNS / "code").iterdir()}
     assert kept == {recipes.code_file(load_record(name)["code"]).name for name in set(RECORDS) - UNKNOWN}
 
@@ -171,6 +171,108 @@ def test_the_first_steps_of_a_recipe_give_the_recorded_losses(name):
     _, history = recipes.start(name, run["seed"], x=x, y=y, steps=steps)
     got, want = torch.tensor(history[0]["losses"]), torch.tensor(run["first_losses"][:steps])
     torch.testing.assert_close(got, want, rtol=0.02 if half else 0.01, atol=0.001)
+
+
+# Studies: a recipe, and arms that change something in it
+
+
+studies = pytest.mark.parametrize("name", sorted(STUDIES))
+
+
+@studies
+def test_the_record_of_a_study_was_made_with_its_arms_as_they_stand(name):
+    record = load_record(name)
+    assert record["recipe"] == json.loads(json.dumps(recipes.describe(name)))
+    changes = {arm: results["change"] for arm, results in record["arms"].items()}
+    assert changes == json.loads(json.dumps(STUDIES[name]["arms"]))
+
+
+@studies
+def test_the_record_of_a_study_holds_a_whole_number_of_right_images_for_each_seed(name):
+    record = load_record(name)
+    for arm, results in record["arms"].items():
+        assert results["seed"] == list(STUDIES[name]["seeds"])
+        assert all(len(results[key]) == len(results["seed"]) for key in ("test_accuracy", "train_accuracy", "seconds"))
+        assert all(round(share * record["test_images"], 6).is_integer() for share in results["test_accuracy"])
+        assert all(0.9 * math.log(10) < loss < 2 * math.log(10) for loss in results["first_loss"]), arm
+        assert ("curve" in results) == STUDIES[name]["watch"]
+
+
+def real_arm(name):
+    """The training tensors of an arm of a study; the test is skipped where only a stand-in can be had."""
+    real("resnet18", "test")
+    return recipes.tensors(name, "train")[:2]
+
+
+@studies
+def test_the_first_step_of_each_arm_gives_the_recorded_loss(name):
+    for arm, results in load_record(name)["arms"].items():
+        full = f"{name}/{arm}"
+        x, y = real_arm(full)
+        _, history = recipes.start(full, results["seed"][0], x=x, y=y, steps=1)
+        assert history[0]["losses"][0] == pytest.approx(results["first_loss"][0], rel=1e-3), arm
+
+
+def test_every_rate_of_chapter_10_is_the_best_of_its_trials():
+    best = {}
+    for arm, results in load_record("rates")["arms"].items():
+        recipe, rate = arm.rsplit("_", 1)
+        best[recipe] = max(best.get(recipe, (0, 0)), (results["test_accuracy"][0], float(rate)))
+    used = {
+        "first": "ledger/nothing",
+        "first_normalized": "ledger/+_normalized_input",
+        "first_batch_norm": "ledger/+_batch_norm",
+        "no_batch_norm": "ablation/no_batch_norm",
+        "constant": "ablation/no_schedule",
+        "full": "ablation/full",
+        **{name: f"optimizers/{name}" for name in ("sgd", "momentum", "adam")},
+    }
+    assert {recipe: rate for recipe, (_, rate) in best.items()} == {
+        recipe: recipes.find(name)["config"].lr for recipe, name in used.items()
+    }
+
+
+def test_trials_are_scored_on_training_images_that_no_recipe_of_chapter_10_learns_from():
+    real("resnet18", "test")
+    held = recipes.tensors("rates/full_0.8", "test")[2]
+    x, y, _ = recipes.tensors("rates/full_0.8", "test")
+    assert torch.equal(y, torch.from_numpy(held.labels[-len(y) :]).long())
+    assert len(y) + max(recipes.find(name).get("images") for name in STUDIES) <= len(held.labels)
+
+
+def test_two_recipes_of_forty_seeds_are_a_third_of_a_point_apart():
+    plain, smoothed = (results["test_accuracy"] for results in load_record("forty_seeds")["arms"].values())
+    assert len(plain) == len(smoothed) == 40
+    assert 0.002 < sum(smoothed) / 40 - sum(plain) / 40 < 0.0045
+
+
+def test_an_arm_changes_what_it_names_and_nothing_else():
+    whole, arm = recipes.find("ablation/full"), recipes.find("ablation/no_weight_decay")
+    assert (whole["config"].weight_decay, arm["config"].weight_decay) == (5e-4, 0)
+    assert {**whole, "config": None} == {**arm, "config": None}
+    assert "arms" not in whole
+
+
+@pytest.mark.parametrize("name", ["ablation/no_rest", "no_study/full"])
+def test_an_unknown_arm_or_study_is_refused_with_the_names_there_are(name):
+    with pytest.raises(ValueError, match=r"choose one of two_conv.*ablation"):
+        recipes.find(name)
+
+
+def test_a_study_is_recorded_arm_by_arm_and_goes_on_from_its_checkpoints(small, monkeypatch):
+    entry = {key: value for key, value in RECIPES["small"].items()} | {"ship": False}
+    arms = {"as_it_is": {}, "slower": {"config": {"lr": 1e-4}}}
+    monkeypatch.setitem(STUDIES, "tiny", {**entry, "arms": arms})
+    with pytest.raises(ValueError, match="no study"):
+        recipes.run_study("small")
+    first = recipes.run_study("tiny", log=lambda _: None)
+    again = recipes.run_study("tiny", log=lambda _: None)  # finished runs are read, not made again
+    assert again["arms"] == first["arms"]
+    assert first["arms"]["slower"]["seed"] == [7, 8]
+    assert first["arms"]["slower"]["test_loss"] != first["arms"]["as_it_is"]["test_loss"]
+    assert [path.name for path in recipes.save_study(first)][1] == "tiny.json"
+    assert json.loads((small / "tiny.json").read_text())["arms"].keys() == arms.keys()
+    assert not list((small / "cache").rglob("*.pt"))
 
 
 # The machinery, on a recipe of four steps

@@ -253,3 +253,13 @@ def test_a_network_has_colors_for_a_dark_screen():
 def test_what_cannot_be_drawn_is_refused(rows, says):
     with pytest.raises(ValueError, match=says):
         viz.network(rows)
+
+
+def test_dots_show_every_run_a_mean_for_each_row_and_the_first_on_top():
+    axes = viz.dots({"one": [1.0, 2.0, 6.0], "two": [4.0]}, xlabel="points").axes[0]
+    drawn = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [list(line.get_xdata()) for line in drawn] == [[1, 2, 6], [4]]
+    means = [set(line.get_xdata()) for line in axes.lines if line.get_marker() != "o"]
+    assert means == [{3}, {3}, {4}]  # the first row's through all rows, then each row's own
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two"]
+    assert axes.yaxis_inverted()
