@@ -267,13 +267,13 @@ function drawShapes({ uniform, normal }, count) {
   const [x, y] = [new Float64Array(count * SIDE ** 2), []];
   for (let n = 0; n < count; n++) {
     y.push(n % SHAPES.length);
-    const [radius, tilt, stroke, contrast] = [between(3, 5.2), between(-0.3, 0.3), between(0.5, 0.9), between(0.4, 1)];
+    const [radius, tilt, stroke, contrast] = [between(3, 5.2), between(-0.3, 0.3), between(0.5, 0.9), between(0.5, 1)];
     const [row, column] = [between(5, 10), between(5, 10)];
     for (let k = 0; k < SIDE ** 2; k++) {
       const [down, right] = [Math.floor(k / SIDE) - row, (k % SIDE) - column];
       const [u, v] = [right * Math.cos(tilt) + down * Math.sin(tilt), down * Math.cos(tilt) - right * Math.sin(tilt)];
       const ink = Math.min(1, Math.max(0, 1 - (OUTSIDE[SHAPES[y[n]]](u, v, radius) - stroke)));
-      x[n * SIDE ** 2 + k] = contrast * ink + 0.18 * normal();
+      x[n * SIDE ** 2 + k] = contrast * ink + 0.15 * normal();
     }
   }
   return { x, y };
