@@ -12,7 +12,7 @@ from pathlib import Path
 from cnnlib.data import load, save_split
 from cnnlib.grading import sources
 from cnnlib.grading.cells import as_run_all
-from cnnlib.grading.compare import NOT_YET, judge
+from cnnlib.grading.compare import NOT_YET, judge, mend_first, too_long
 from cnnlib.grading.notebook import merge, read_submission, recognize, remarks, without_answers
 from cnnlib.grading.rules import called_by, check_rules
 from cnnlib.grading.runner import Limits, run
@@ -20,7 +20,7 @@ from cnnlib.grading.sealed import describe, forms, payload, seal
 from cnnlib.grading.sources import CannotGrade, Cell, question_of
 
 GIVEN = 60  # seconds for a cell that comes from the source
-LEVELS = {"nothing": 0, "something": 1, "part": 2}
+LEVELS = {"nothing": 0, "part": 1, "something": 2}  # which hint: the last one for those who tried and have nothing
 
 
 @dataclass
@@ -122,7 +122,8 @@ def cells_to_run(exercise, merged, checks):
         question = by_key.get(key)
         if role == "check":
             if question in checks:
-                cells.append((cell, seal(question, exercise.cases[question.id]), question.seconds, True))
+                text = seal(question, exercise.cases[question.id], sources.given_code(exercise.source, question.key))
+                cells.append((cell, text, question.seconds, True))
         else:
             given = not cell.startswith(("answer-", "own-"))
             seconds = GIVEN if given else question.seconds if question else longest
@@ -204,7 +205,22 @@ def grade_merged(exercise, merged, runner, rules=check_rules):
     notes = [f"Your cell {cell} {why} and was left out." for cell, why in dropped.items() if cell.startswith("own-")]
     merged = [(cell, text) for cell, text in merged if cell not in dropped]
     got, more, told = runner(exercise, merged, [q for q in exercise.asked if q.id not in reasons])
-    return [score(exercise, question, got, more | reasons) for question in exercise.asked], notes + told
+    reasons = more | reasons
+    scores = [score(exercise, question, got, reasons) for question in exercise.asked]
+    return [one if one.id in reasons else pointed_back(exercise, one, scores) for one in scores], notes + told
+
+
+def pointed_back(exercise, one, scores):
+    """A Score whose message points to a question that this one builds on, where that has lost points as well and the
+    message names no mistake.
+
+    Provided.
+    """
+    question = next(question for question in exercise.asked if question.id == one.id)
+    wrong = [other.id for other in scores if other.id in question.uses and other.score < other.max_score]
+    if not wrong or not one.hint:
+        return one
+    return replace(one, message=one.message + mend_first(wrong), hint="")
 
 
 def unanswered(exercise, merged):
@@ -226,7 +242,11 @@ def score(exercise, question, got, reasons):
     else:
         try:
             points, message, progress = judge(
-                question, exercise.cases[question.id], got[question.id], exercise.want.get(question.id)
+                question,
+                exercise.cases[question.id],
+                got[question.id],
+                exercise.want.get(question.id),
+                sources.given_lines(exercise.source, question.key),
             )
         except Exception as error:  # what comes from the learner's kernel may be anything
             points, message, progress = 0, f"the payload cannot be read ({type(error).__name__}).", "nothing"
@@ -235,9 +255,9 @@ def score(exercise, question, got, reasons):
 
 
 def next_hint(exercise, question, progress):
-    """The hint that fits what came out, as plain text. Provided."""
+    """The hint that fits what came out, as plain text; none where the message names the mistake. Provided."""
     known = sources.hints(exercise.source, question.key)
-    if not known:
+    if not known or progress == "known":
         return ""
     title, text = known[min(LEVELS[progress], len(known) - 1)]
     return f"{title}.\n" + re.sub(r"^```\w*\n?", "", text, flags=re.MULTILINE).strip()
@@ -255,7 +275,9 @@ def run_here(exercise, merged, checks):
             except Exception as error:
                 reasons[key if key else cell] = stopped(describe(error))
         elif key in by_key:
-            question = by_key[key]
+            question, given = by_key[key], sources.given_code(exercise.source, key)
+            linecache.cache[f"<{cell}>"] = (len(given), None, given.splitlines(True), f"<{cell}>")
+            exec(compile(given, f"<{cell}>", "exec"), namespace)
             got[question.id] = payload(namespace, forms(question, exercise.cases[question.id]))
     return got, {q.id: reasons[q.key] for q in checks if q.key in reasons}, []
 
@@ -317,7 +339,7 @@ def without(exercise, done, merged, left, reasons, notes):
     question = next((q for q in exercise.asked if q.key == key), None)
     seconds = question.seconds if question else max(q.seconds for q in exercise.asked)
     reason = {
-        "late": f"it took longer than {seconds:g} seconds and was ended: is there a loop that never ends?",
+        "late": too_long(question, seconds, "ended"),
         "gone": "it ended the kernel.",
     }.get(done.reason, done.reason)
     if not question:
