@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cnnlib.data import load, save_split
 from cnnlib.grading import sources
+from cnnlib.grading.apart import TooMuch, apart
 from cnnlib.grading.cells import as_run_all
 from cnnlib.grading.compare import NOT_YET, judge, mend_first, too_long
 from cnnlib.grading.notebook import merge, read_submission, recognize, remarks, without_answers
@@ -141,7 +142,7 @@ def grade(path, seed=None, cache=None, rules=check_rules):
     result, cache = Result(str(path)), {} if cache is None else cache
     seed = secrets.randbits(32) if seed is None else seed
     try:
-        cells = read_submission(path)
+        cells = apart(read_submission, path)
         before = Path(path).read_bytes()
         result.exercise = recognize(cells, Path(path).name)
         if result.exercise not in cache:
@@ -153,6 +154,8 @@ def grade(path, seed=None, cache=None, rules=check_rules):
         result.notes += notes + put_back(Path(path), before)
     except CannotGrade as error:
         result.error = str(error)
+    except TooMuch as error:
+        result.error = f"it could not be read: {error}."
     return result
 
 
@@ -196,18 +199,41 @@ def grade_merged(exercise, merged, runner, rules=check_rules):
 
     Provided.
     """
+    notes = []
+    try:
+        readable, reasons, dropped = apart(read_cells, exercise, merged, rules)
+    except TooMuch as error:  # an answer may be right all the same
+        notes.append(f"Your own cells were left out: when they were read, {error}.")
+        merged = [(cell, text) for cell, text in merged if not cell.startswith("own-")]
+        readable, reasons, dropped = apart(read_cells, exercise, merged, rules)
+    reasons |= unanswered(exercise, merged)
+    notes += [f"Your cell {cell} {why} and was left out." for cell, why in dropped.items() if cell.startswith("own-")]
+    readable = [(cell, text) for cell, text in readable if cell not in dropped]
+    got, more, told = runner(exercise, readable, [q for q in exercise.asked if q.id not in reasons])
+    reasons = more | reasons
+    scores = [scored(exercise, question, got, reasons) for question in exercise.asked]
+    return [one if one.id in reasons else pointed_back(exercise, one, scores) for one in scores], notes + told
+
+
+def read_cells(exercise, merged, rules):
+    """What runs of a merged notebook, and what the rules say of it: (cells, {question id: reason}, {cell: why not}).
+
+    Provided.
+    """
     inputs = {name: {key for case in cases for key in case.inputs} for name, cases in exercise.cases.items()}
-    empty = unanswered(exercise, merged)
     called = set().union(*(called_by(question, inputs[question.id]) for question in exercise.asked))
     readable, texts = as_run_all(merged, called)
-    reasons, dropped = rules(merged, exercise.asked, inputs, texts)
-    reasons, merged = reasons | empty, readable
-    notes = [f"Your cell {cell} {why} and was left out." for cell, why in dropped.items() if cell.startswith("own-")]
-    merged = [(cell, text) for cell, text in merged if cell not in dropped]
-    got, more, told = runner(exercise, merged, [q for q in exercise.asked if q.id not in reasons])
-    reasons = more | reasons
-    scores = [score(exercise, question, got, reasons) for question in exercise.asked]
-    return [one if one.id in reasons else pointed_back(exercise, one, scores) for one in scores], notes + told
+    return readable, *rules(merged, exercise.asked, inputs, texts)
+
+
+def scored(exercise, question, got, reasons):
+    """`score`, in a process of its own: what came out of the learner's kernel may be anything. Provided."""
+    if question.id in reasons:
+        return score(exercise, question, got, reasons)
+    try:
+        return apart(score, exercise, question, got, reasons)
+    except TooMuch as error:
+        return score(exercise, question, got, {question.id: f"the result could not be compared: {error}."})
 
 
 def pointed_back(exercise, one, scores):
