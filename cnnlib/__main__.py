@@ -98,7 +98,7 @@ def grade(args):
     """Grade exercise notebooks; 0: full marks, 1: fewer, 2: something could not be graded."""
     from cnnlib.grading.command import grade_all
 
-    outputs = {"as_json": args.json, "html": args.html, "csv": args.csv}
+    outputs = {"as_json": args.json, "html": args.html, "csv": args.csv, "record": args.record}
     return grade_all(args.files, args.seed, **outputs, part=args.shard, jobs=args.jobs)
 
 
@@ -185,8 +185,9 @@ def parser():
     command = add(grade, "grade exercise notebooks")
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a notebook, or a folder of notebooks")
     command.add_argument("--json", action="store_true", help="print JSON and nothing else on standard output")
-    command.add_argument("--html", type=Path, metavar="PATH", help="write a page as well")
+    command.add_argument("--html", type=Path, metavar="PATH", help="write a page, or a folder of pages, as well")
     command.add_argument("--csv", type=Path, metavar="PATH", help="write a line for each notebook as well")
+    command.add_argument("--record", type=Path, metavar="PATH", help="write all that was found as JSON as well")
     command.add_argument("--seed", type=int, metavar="N", help="draw the same inputs again")
     command.add_argument("--shard", type=shard, metavar="K/N", help="grade the Kth of N parts, on each machine another")
     command.add_argument(

@@ -2,12 +2,13 @@
 
 import secrets
 import sys
+import tempfile
 from pathlib import Path
 
 # jsonschema's check of web addresses takes a second to import and is of no use here.
 sys.modules.setdefault("rfc3987_syntax", None)
 
-from cnnlib.grading import many, notebook, report, sources  # noqa: E402
+from cnnlib.grading import many, notebook, page, report, sources  # noqa: E402
 from cnnlib.grading.grade import Result, grade  # noqa: E402
 
 
@@ -47,7 +48,7 @@ def is_beside(path):
     )
 
 
-def grade_all(paths, seed=None, as_json=False, html=None, csv=None, part=None, jobs=None):
+def grade_all(paths, seed=None, as_json=False, html=None, csv=None, record=None, part=None, jobs=None):
     """Grade files and folders, and report. Returns the worst of their exit codes, 130 if it was stopped.
 
     Files to be written are tried before the first is graded, and the results are shown before they are written. part:
@@ -59,9 +60,8 @@ def grade_all(paths, seed=None, as_json=False, html=None, csv=None, part=None, j
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     journal = Path(f"{csv}.journal") if csv else None
-    writers = [(path, write) for path, write in ((html, report.write_html), (csv, report.write_csv)) if path]
-    outputs = [path for path in (html, csv, journal) if path]
-    if wrong := [sentence for path in outputs if (sentence := not_writable(Path(path)))]:
+    outputs = [(path, path is html and not page.is_page(path)) for path in (html, csv, record, journal) if path]
+    if wrong := [sentence for path, folder in outputs if (sentence := not_writable(path, folder))]:
         print("\n".join(wrong), file=sys.stderr)
         return 2
     files = find(paths)
@@ -88,9 +88,11 @@ def grade_all(paths, seed=None, as_json=False, html=None, csv=None, part=None, j
     else:
         report.show(results, seed)
     codes = [result.exit_code for result in results]
-    for path, write in writers:
+    for path, write in ((html, page.write), (csv, report.write_csv), (record, report.write_record)):
+        if not path:
+            continue
         try:
-            write(results, Path(path))
+            write(results, Path(path), *([seed] if path is record else []))
         except OSError as error:
             print(f"{report.shown(str(path))} could not be written: {error.strerror}.", file=sys.stderr)
             codes.append(2)
@@ -111,10 +113,17 @@ def merge(paths, out):
     return 0
 
 
-def not_writable(path):
-    """A sentence if a file cannot be written, or "". Nothing is left behind. Provided."""
+def not_writable(path, folder=False):
+    """A sentence if a file, or a folder of files, cannot be written, or "". Nothing is left behind. Provided."""
     there = path.exists()
     try:
+        if path.is_dir() and folder:
+            with tempfile.TemporaryFile(dir=path):
+                return ""
+        if folder:
+            path.mkdir()
+            path.rmdir()
+            return ""
         with open(path, "ab"):
             pass
         if not there:

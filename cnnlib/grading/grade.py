@@ -34,6 +34,7 @@ class Score:
     max_score: float
     message: str
     hint: str = ""
+    causes: list = field(default_factory=list)  # what the message says of mistakes that the question knows
 
 
 @dataclass
@@ -278,7 +279,10 @@ def score(exercise, question, got, reasons):
         except Exception as error:  # what comes from the learner's kernel may be anything
             points, message, progress = 0, f"the payload cannot be read ({type(error).__name__}).", "nothing"
     hint = next_hint(exercise, question, progress) if points < question.points else ""
-    return Score(question.id, points, question.points, message[:1].upper() + message[1:], hint)
+    causes = list(
+        dict.fromkeys(cause.says for cause in question.causes if progress == "known" and cause.says in message)
+    )
+    return Score(question.id, points, question.points, message[:1].upper() + message[1:], hint, causes)
 
 
 def next_hint(exercise, question, progress):

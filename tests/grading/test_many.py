@@ -3,15 +3,18 @@
 import csv
 import itertools
 import os
+import re
 import signal
 import time
 
 import pytest
+import yaml
 
-from cnnlib.__main__ import main
+from cnnlib.__main__ import main, parser
 from cnnlib.grading import command, many
 from cnnlib.grading import grade as grading
 from cnnlib.grading.grade import Result, Score
+from cnnlib.grading.sources import ROOT
 
 
 def quick(path, seed, cache):
@@ -145,3 +148,18 @@ def test_as_many_at_once_as_cores_and_memory_bear(monkeypatch):
     assert many.at_once() == 2
     memory.available = 1
     assert many.at_once() == 1
+
+
+def test_the_teachers_page_shows_commands_and_a_workflow_that_can_run():
+    text = (ROOT / "chapters" / "teachers.md").read_text(encoding="utf-8")
+    (workflow,) = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    steps = workflow["jobs"]["grade"]["steps"]
+    lines = [line for step in steps for line in step.get("run", "").splitlines()]
+    lines += re.findall(r"^python -m cnnlib .*$", text, re.MULTILINE)
+    commands = [line.split()[3:] for line in lines if line.startswith("python -m cnnlib ")]
+    assert len(commands) >= 4
+    for command in commands:
+        parser().parse_args(command)
+    assert any("bubblewrap" in line for line in lines)
+    for option in ("--csv", "--html", "--record", "--json", "--seed", "--jobs", "--shard"):
+        assert f"| `{option}" in text
