@@ -59,6 +59,7 @@ def grade_all(paths, seed=None, as_json=False, html=None, csv=None, record=None,
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    html, csv, record = (Path(path) if path else None for path in (html, csv, record))
     journal = Path(f"{csv}.journal") if csv else None
     outputs = [(path, path is html and not page.is_page(path)) for path in (html, csv, record, journal) if path]
     if wrong := [sentence for path, folder in outputs if (sentence := not_writable(path, folder))]:
@@ -92,7 +93,7 @@ def grade_all(paths, seed=None, as_json=False, html=None, csv=None, record=None,
         if not path:
             continue
         try:
-            write(results, Path(path), *([seed] if path is record else []))
+            write(results, path, *([seed] if path is record else []))
         except OSError as error:
             print(f"{report.shown(str(path))} could not be written: {error.strerror}.", file=sys.stderr)
             codes.append(2)

@@ -158,8 +158,8 @@ def test_the_teachers_page_shows_commands_and_a_workflow_that_can_run():
     lines += re.findall(r"^python -m cnnlib .*$", text, re.MULTILINE)
     commands = [line.split()[3:] for line in lines if line.startswith("python -m cnnlib ")]
     assert len(commands) >= 4
-    for command in commands:
-        parser().parse_args(command)
+    for words in commands:
+        parser().parse_args(words)
     assert any("bubblewrap" in line for line in lines)
     for option in ("--csv", "--html", "--record", "--json", "--seed", "--jobs", "--shard"):
         assert f"| `{option}" in text
