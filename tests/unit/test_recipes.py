@@ -235,7 +235,7 @@ def test_every_rate_of_chapter_10_is_the_best_of_its_trials():
 def test_trials_are_scored_on_training_images_that_no_recipe_of_chapter_10_learns_from():
     real("resnet18", "test")
     held = recipes.tensors("rates/full_0.8", "test")[2]
-    x, y, _ = recipes.tensors("rates/full_0.8", "test")
+    _, y, _ = recipes.tensors("rates/full_0.8", "test")
     assert torch.equal(y, torch.from_numpy(held.labels[-len(y) :]).long())
     assert len(y) + max(recipes.find(name).get("images") for name in STUDIES) <= len(held.labels)
 
@@ -260,7 +260,7 @@ def test_an_unknown_arm_or_study_is_refused_with_the_names_there_are(name):
 
 
 def test_a_study_is_recorded_arm_by_arm_and_goes_on_from_its_checkpoints(small, monkeypatch):
-    entry = {key: value for key, value in RECIPES["small"].items()} | {"ship": False}
+    entry = {**RECIPES["small"], "ship": False}
     arms = {"as_it_is": {}, "slower": {"config": {"lr": 1e-4}}}
     monkeypatch.setitem(STUDIES, "tiny", {**entry, "arms": arms})
     with pytest.raises(ValueError, match="no study"):
