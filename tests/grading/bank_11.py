@@ -75,7 +75,7 @@ def honest(networks, images, labels, patches):
 
 WRONG = [
     ("11.1", "slope of the first channel", paper(slope=3), "larger of the two"),
-    ("11.1", "sign of the slope kept", paper(slope=-4), "without their sign"),
+    ("11.1", "sign of the slope kept", paper(slope=-4), "drops the sign"),
     ("11.1", "slopes added", paper(slope=7), "not a sum"),
     ("11.1", "signs lost in the product", paper(product=11), "signs and all"),
     ("11.1", "covered with 0", paper(fall=6), "covered with 1"),

@@ -208,11 +208,15 @@ QUESTIONS = [
         draw=draw_predictions,
         causes=(
             Cause("first channel", "Saliency takes the larger of the two slopes, without its sign.", 3, "pixels"),
-            Cause("sign kept", "Saliency takes slopes without their sign.", -4, "pixels"),
+            Cause(
+                "sign kept",
+                "Saliency drops the sign, and occlusion is the logit before minus the logit after.",
+                -4,
+                "pixels",
+            ),
             Cause("slopes added", "Saliency takes the largest slope, not a sum.", 7, "pixels"),
             Cause("difference", "Gradient x input adds over the channels, signs and all.", 11, "pixels"),
             Cause("covered with 0", "The pixel is covered with 1, not with 0.", 6, "pixels"),
-            Cause("rise", "Occlusion is the logit before minus the logit after.", -5 + 1, "pixels"),
             Cause("own slope", "Grad-CAM weights a map by its mean slope, the same at each place.", 24, "maps"),
             Cause("no ReLU", "Grad-CAM keeps nothing below zero.", -6, "maps"),
             Cause("summed slopes", "The slope is a mean, and nothing below zero is kept.", -24, "maps"),
@@ -260,17 +264,19 @@ QUESTIONS = [
         causes=(
             Cause(
                 "blank",
-                "A blank patch is something the network has never seen. Take the patch of another image.",
+                "If you blank the patch: the network has never seen that. Take the patch of another image.",
                 asked(blank=True),
+                "reads",
             ),
             Cause(
                 "changed",
-                "Answers may change without being worse: look at the accuracy.",
+                "If you count answers that change: they may change without being worse. Look at the accuracy.",
                 asked(changed=True),
+                "reads",
             ),
             Cause(
                 "one at a time",
-                "Patches that say the same stand in for each other: let all of them lie at once.",
+                "If one patch lies at a time: those that say the same stand in for each other. Let all lie at once.",
                 one_at_a_time,
                 "conspiracies",
             ),
