@@ -198,6 +198,9 @@ class Drawing:
     def _repr_svg_(self):
         return self.svg
 
+    def __repr__(self):  # the same each time, so that a stored output does not change
+        return "<Drawing: a figure in SVG>"
+
 
 NETWORK_STYLE = (
     "text{font:12px system-ui,sans-serif;text-anchor:middle;fill:#1d2228}.note{fill:#555d66}.ground{fill:#fff}"

@@ -47,6 +47,15 @@ def winner(runs_a, runs_b):
         return "cannot tell"
     return "a" if real > 0 else "b"
 """
+SHUFFLED = """
+def winner(runs_a, runs_b):
+    a, b, rng = np.array(runs_a), np.array(runs_b), np.random.default_rng(0)
+    both, n = np.concatenate([a, b]), len(a)
+    mixed = both[rng.random((10_000, len(both))).argsort(1)]
+    apart = mixed[:, :n].mean(1) - mixed[:, n:].mean(1)
+    share = (abs(apart) >= abs(a.mean() - b.mean()) - 1e-12).mean()
+    return "cannot tell" if share > 0.05 else "a" if a.mean() > b.mean() else "b"
+"""
 LEAKED = """
 def leaked(train, test):
     seen = {image.tobytes() for image in train}
@@ -124,7 +133,7 @@ WRONG = [
     ("10.2", "chapter 10 pasted", {"answer-10-2": PASTED}, "That is batch normalization"),
     (
         "10.2",
-        "groups of every so-manieth channel",
+        "groups of channels that are not neighbors",
         groups(
             (
                 "parts = x.reshape(len(x), groups, -1)\n    mean",
@@ -202,6 +211,7 @@ WRONG = [
         "gradients are sums",
     ),
     ("10.2", "x for x_hat in dw", groups(("(dy * x_hat.reshape(x.shape)).sum", "(dy * x).sum")), "normalized x"),
+    ("10.3", "chapter 10 pasted", {"answer-10-3": SHUFFLED}, "numpy.random"),
     ("10.3", "the higher mean wins", winner((SHARE, "if False:")), "too often"),
     ("10.3", "never sure", winner((SHARE, "if True:")), "hardly ever"),
     (

@@ -36,6 +36,7 @@ TAUGHT = [
     "machine",
     "ledger",
     "explain",
+    "clues",
 ]
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {

@@ -147,6 +147,32 @@ def test_ten_times_the_images_are_worth_more_than_any_depth():
         assert all(mean(depth, images, "train_accuracy") > 0.997 for depth in depths)
 
 
+def test_clues_are_planted_alike_each_time_and_tell_what_the_recipe_says():
+    x, y = real("place_flatten", "test")
+    again, same, images = recipes.tensors("place_flatten", "test")
+    assert torch.equal(x, again)
+    assert torch.equal(y, same)
+    rows = torch.from_numpy(images.images)[torch.arange(len(y)), 1]
+    assert (rows[torch.arange(len(y)), 4 + 2 * y] == 255).all()
+    true = torch.from_numpy(load("mnist", "test").labels).long()
+    assert 0.08 < (y == true).double().mean() < 0.12  # the label is drawn
+    assert torch.equal(real("house_c", "test")[1], true)
+
+
+def test_five_networks_differ_in_the_clue_that_tells_and_in_nothing_else():
+    told = [RECIPES[f"house_{letter}"] for letter in "abcde"]
+    assert sorted(recipe["clues"] for recipe in told) == [(), ("level",), ("place",), ("shift",), ("sign",)]
+    for recipe in told:
+        assert sorted((*recipe["clues"], *recipe["decoys"])) == ["level", "place", "shift", "sign"]
+        assert {**recipe, "clues": 0, "decoys": 0} == {**told[0], "clues": 0, "decoys": 0}
+
+
+def test_the_honest_network_has_the_lowest_score_on_the_images_of_its_house():
+    tested = {letter: load_record(f"house_{letter}")["runs"][0]["test_accuracy"] for letter in "abcde"}
+    assert min(tested, key=tested.get) == "c"
+    assert 0.93 < tested["c"] < 0.97 < sorted(tested.values())[1]
+
+
 @shipped
 def test_the_card_belongs_to_the_first_seed_of_the_record(name):
     card, record = load_card(name), load_record(name)
@@ -235,7 +261,7 @@ def test_every_rate_of_chapter_10_is_the_best_of_its_trials():
 def test_trials_are_scored_on_training_images_that_no_recipe_of_chapter_10_learns_from():
     real("resnet18", "test")
     held = recipes.tensors("rates/full_0.8", "test")[2]
-    x, y, _ = recipes.tensors("rates/full_0.8", "test")
+    _, y, _ = recipes.tensors("rates/full_0.8", "test")
     assert torch.equal(y, torch.from_numpy(held.labels[-len(y) :]).long())
     assert len(y) + max(recipes.find(name).get("images") for name in STUDIES) <= len(held.labels)
 
@@ -260,7 +286,7 @@ def test_an_unknown_arm_or_study_is_refused_with_the_names_there_are(name):
 
 
 def test_a_study_is_recorded_arm_by_arm_and_goes_on_from_its_checkpoints(small, monkeypatch):
-    entry = {key: value for key, value in RECIPES["small"].items()} | {"ship": False}
+    entry = {**RECIPES["small"], "ship": False}
     arms = {"as_it_is": {}, "slower": {"config": {"lr": 1e-4}}}
     monkeypatch.setitem(STUDIES, "tiny", {**entry, "arms": arms})
     with pytest.raises(ValueError, match="no study"):

@@ -375,6 +375,7 @@ QUESTIONS = [
         call="winner(runs_a, runs_b)",
         parts={"few runs": 1, "more runs": 1},
         draw=draw_runs,
+        forbid=(*OURS, "numpy.random"),
         seconds=30,
         causes=(
             Cause(
