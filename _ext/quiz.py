@@ -33,9 +33,10 @@ class Quizzes(SphinxTransform):
     def quiz(self, name, cell):
         """The nodes of a quiz; none, and a warning with the line of its YAML, if it cannot be read."""
         path = Path(self.env.srcdir) / "chapters" / "quizzes" / f"{name}.yml"
-        self.env.note_dependency(str(path))
+        for file in (path, *path.parent.glob(f"{name}_*")):
+            self.env.note_dependency(str(file))
         try:
-            page = as_page(name, shuffled(name, parse(path.read_text(encoding="utf-8"))))
+            page = as_page(name, shuffled(name, parse(path.read_text(encoding="utf-8"), path.parent)))
         except QuizError as error:
             LOGGER.warning("quiz: %s", error, location=f"{path}:{error.line}")
             return []

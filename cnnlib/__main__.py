@@ -102,6 +102,22 @@ def grade(args):
     return grade_all(args.files, args.seed, **outputs, part=args.shard, jobs=args.jobs)
 
 
+def next(args):
+    """Show the course as a map and stay with the next question that is not solved; 0."""
+    from cnnlib.grading.loop import learn
+
+    return learn(args.exercise)
+
+
+def exercise_name(text):
+    """The number of an exercise, checked."""
+    from cnnlib.grading.sources import sources
+
+    if text not in sources():
+        raise argparse.ArgumentTypeError(f"there is no exercise {text!r}; there are {', '.join(sources())}")
+    return text
+
+
 def grades(args):
     """Join the tables that several machines wrote with `grade --shard K/N --csv`; 0: done, 2: not."""
     from cnnlib.grading.command import merge
@@ -122,6 +138,16 @@ def positive(text):
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"want a whole number above 0, not {text!r}")
     return int(text)
+
+
+def doctor(args):
+    """Look at this machine; 0: everything that the course needs is here, 1: not."""
+    from cnnlib.doctor import examine, lines
+
+    found = examine()
+    for line in lines(found):
+        show(line)
+    return 1 if any(one.needed and not one.good for one in found) else 0
 
 
 def train(args):
@@ -194,10 +220,15 @@ def parser():
         "--jobs", type=positive, metavar="N", help="grade so many at once (default: what memory bears)"
     )
 
+    command = add(next, "show the course as a map, and work on the next question")
+    command.add_argument("exercise", nargs="?", type=exercise_name, metavar="NN", help="stay within this exercise")
+
     command = add(grades, "join the tables that several machines wrote")
     command.add_argument("what", choices=["merge"], help="join them")
     command.add_argument("tables", nargs="+", type=Path, metavar="TABLE", help="tables that `grade --csv` wrote")
     command.add_argument("--csv", type=Path, metavar="PATH", required=True, help="the table to write")
+
+    add(doctor, "look at this machine, and say what is missing and what to do")
 
     command = add(train, "train a recipe and record the run")
     command.add_argument("name", metavar="NAME", help="a key of cnnlib.recipes.RECIPES, for example two_conv")

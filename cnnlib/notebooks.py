@@ -81,7 +81,7 @@ def dependencies(nb):
     """The files of cnnlib that a notebook's code imports, directly or through one another, and what else it reads.
 
     A record counts when its name stands in the code as a string, for example "two_conv" for runs/two_conv.json;
-    `quiz("02")` counts the questions in chapters/quizzes/02.yml.
+    `quiz("02")` counts the questions in chapters/quizzes/02.yml and its figures, 02_*.
     Provided.
     """
     cells = code_cells(nb)
@@ -93,8 +93,11 @@ def dependencies(nb):
         todo |= imported_files(path.read_text(encoding="utf-8")) - seen
     text = "\n".join(cell.source for cell in cells)
     records = [path for path in sorted((ROOT / "runs").glob("*.json")) if re.search(rf"[\"'/]{path.stem}\b", text)]
-    quizzes = [ROOT / "chapters" / "quizzes" / f"{name}.yml" for name in re.findall(r"\bquiz\([\"'](\w+)[\"']\)", text)]
-    return sorted(seen) + records + [path for path in quizzes if path.exists()]
+    names = re.findall(r"\bquiz\([\"'](\w+)[\"']\)", text)
+    quizzes = [
+        path for name in names for kind in (".yml", "_*") for path in (ROOT / "chapters" / "quizzes").glob(name + kind)
+    ]
+    return sorted(seen) + records + sorted(quizzes)
 
 
 def raises(cell):

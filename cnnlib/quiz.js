@@ -74,7 +74,7 @@ function judgeNumber(text, key) {
   return [right, [line(right, match.querySelector(".quiz-why"))]];
 }
 
-/** Makes one question answer back; returns what takes its answer back. `name` is where the answer is kept. */
+/** Makes one question answer back; returns what takes its answer and what was missed back. `name` is where the answer is kept. */
 function startQuestion(form, key, name, changed) {
   const inputs = [...form.querySelectorAll("input")];
   const output = form.querySelector("output");
@@ -91,6 +91,7 @@ function startQuestion(form, key, name, changed) {
     output.replaceChildren(...lines);
     if (right === null) return;
     form.dataset.state = right ? "right" : "wrong";
+    if (!right) miss(true);
     memory.set(name, kind === "number" ? inputs[0].value : inputs.map((input) => input.checked));
     changed();
   }
@@ -105,13 +106,22 @@ function startQuestion(form, key, name, changed) {
   });
   form.addEventListener("input", clear);
 
+  /** Notes that the question was answered wrongly, or that it is asked again; a right answer later does not undo it. */
+  function miss(missed) {
+    form.dataset.missed = missed;
+    if (missed) memory.set(`${name}:missed`, true);
+    else memory.remove(`${name}:missed`);
+  }
+
   const kept = memory.get(name);
+  if (memory.get(`${name}:missed`) === true) miss(true);
   if (kind === "number" && typeof kept === "string") inputs[0].value = kept;
   if (kind !== "number" && Array.isArray(kept)) inputs.forEach((input, i) => { input.checked = kept[i] === true; });
   if (kept !== null) judge();
   return () => {
     form.reset();
     clear();
+    miss(false);
     memory.remove(name);
   };
 }
@@ -121,18 +131,29 @@ function start(quiz) {
   const forms = [...quiz.querySelectorAll(".quiz-question")];
   const keys = [...quiz.querySelectorAll(".quiz-key > ol > li")].map((item) => [...item.querySelectorAll("li")]);
   const foot = quiz.querySelector(".quiz-foot");
+  const missed = (form) => form.dataset.missed === "true";
   function score() {
-    const right = forms.filter((form) => form.dataset.state === "right").length;
-    foot.hidden = !forms.some((form) => form.dataset.state);
-    foot.querySelector(".quiz-score").textContent = `${right} of ${forms.length} right.`;
+    const asked = forms.filter((form) => !form.hidden);
+    const right = asked.filter((form) => form.dataset.state === "right").length;
+    foot.hidden = asked.length === forms.length && !forms.some((form) => form.dataset.state);
+    foot.querySelector(".quiz-score").textContent = `${right} of ${asked.length} right.`;
+    foot.querySelector(".quiz-again").hidden = !forms.some(missed);
+  }
+  /** Asks these questions once more, and hides the others. */
+  function ask(again) {
+    const chosen = forms.map(again);
+    forms.forEach((form, i) => {
+      form.hidden = !chosen[i];
+      if (chosen[i]) resets[i]();
+    });
+    score();
+    forms[chosen.indexOf(true)].querySelector("input").focus();
   }
   quiz.classList.add("quiz-live");
   const resets = forms.map((form, i) => startQuestion(form, keys[i], `cnn-quiz:${quiz.dataset.name}:${form.dataset.key}`, score));
-  foot.querySelector("button").addEventListener("click", () => {
-    resets.forEach((reset) => reset());
-    score();
-    forms[0].querySelector("input").focus();
-  });
+  forms.forEach((form, i) => { form.style.counterSet = `question ${i + 1}`; }); // also where others are hidden
+  foot.querySelector(".quiz-again").addEventListener("click", () => ask(missed));
+  foot.querySelector(".quiz-reset").addEventListener("click", () => ask(() => true));
   score();
 }
 

@@ -16,11 +16,14 @@ from markdown_it import MarkdownIt
 
 HERE = Path(__file__).parent
 QUIZZES = HERE.parent / "chapters" / "quizzes"
-CHOICE_KEYS = {"text", "right", "why"}
+FIGURE_KEYS = {"image", "alt"}  # a file beside the quiz, and what is seen in it
+CHOICE_KEYS = {"text", "right", "why"} | FIGURE_KEYS
 CHOICES_KEYS = {"question", "choices"}
-NUMBER_KEYS = {"question", "answer", "tolerance", "why", "wrong", "otherwise"}
+NUMBER_KEYS = {"question", "answer", "tolerance", "why", "wrong", "otherwise"} | FIGURE_KEYS
+KINDS = {".svg": "image/svg+xml", ".png": "image/png"}
 FORMULA = re.compile(r"\$([^$\n]+)\$")
 FOOT = """<p class="quiz-foot" hidden><span class="quiz-score"></span>
+<button type="button" class="quiz-again" hidden>Again, what I missed</button>
 <button type="button" class="quiz-reset">Start over</button></p>"""
 
 
@@ -53,15 +56,16 @@ class Block(dict):
 def read(path):
     """The questions in a YAML file, checked and shuffled by the file's name. Raises QuizError. Provided."""
     try:
-        return shuffled(path.stem, parse(path.read_text(encoding="utf-8")))
+        return shuffled(path.stem, parse(path.read_text(encoding="utf-8"), path.parent))
     except QuizError as error:
         raise QuizError(f"{path.name}, line {error.line}: {error}", error.line) from None
 
 
-def parse(text):
+def parse(text, folder=QUIZZES):
     """YAML -> a list of questions, each a Block whose values are texts, checked.
 
-    Everything is read as text, so that `yes`, `26x26` and `010` stay what the author wrote.
+    Everything is read as text, so that `yes`, `26x26` and `010` stay what the author wrote. An `image` is the name of a
+    file in the folder, and becomes its content as a data: address, so that it travels with the quiz.
     Raises QuizError with a line.
     Provided.
     """
@@ -75,7 +79,20 @@ def parse(text):
         raise QuizError("a quiz is a list: each question starts with '- question: ...'", 1)
     for number, question in enumerate(questions, 1):
         _check_question(question, f"question {number}")
+        for block in (question, *question.get("choices", [])):
+            _read_image(block, Path(folder), f"question {number}")
     return questions
+
+
+def _read_image(block, folder, where):
+    if not FIGURE_KEYS & set(block):
+        return
+    if not all(block.get(key) for key in FIGURE_KEYS):
+        raise QuizError(f"{where}: a figure needs both 'image' and 'alt', what is seen in it", block.line)
+    path = folder / block["image"]
+    if path.suffix not in KINDS or path.name != block["image"] or not path.exists():
+        raise QuizError(f"{where}: no {' or '.join(KINDS)} beside the quiz is called {block['image']!r}", block.line)
+    block["image"] = f"data:{KINDS[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _plain(node):
@@ -101,7 +118,7 @@ def _check_question(question, where):
         _check_keys(question, NUMBER_KEYS, {"question", "answer", "why", "otherwise"}, where)
         _check_numbers(question, where)
     else:
-        _check_keys(question, CHOICES_KEYS, CHOICES_KEYS, where)
+        _check_keys(question, CHOICES_KEYS | FIGURE_KEYS, CHOICES_KEYS, where)
         _check_choices(question, where)
 
 
@@ -173,17 +190,22 @@ def as_text(name, questions):
     """The questions and choices without the answers, for a terminal. Provided."""
     lines = [f"Quiz {name}: {len(questions)} questions. It answers back in the book, and in JupyterLab."]
     for number, question in enumerate(questions, 1):
-        lines += ["", f"{number}. {question['question']}"]
-        lines += [f"   - {choice['text']}" for choice in question.get("choices", [])]
+        lines += ["", f"{number}. {question['question']}{_seen(question)}"]
+        lines += [f"   - {choice['text']}{_seen(choice)}" for choice in question.get("choices", [])]
     return "\n".join(lines)
+
+
+def _seen(block):
+    return f" [Figure: {block['alt']}]" if "alt" in block else ""
 
 
 def as_list(name, questions):
     """The same as HTML without a script, for viewers that show no widgets. Provided."""
     items = []
     for question in questions:
-        choices = "".join(f"<li>{inline(choice['text'])}</li>" for choice in question.get("choices", []))
-        items.append(f"<li>{inline(question['question'])}{choices and f'<ul>{choices}</ul>'}</li>")
+        choices = question.get("choices", [])
+        listed = "".join(f"<li>{inline(choice['text'])}{_figure(choice)}</li>" for choice in choices)
+        items.append(f"<li>{inline(question['question'])}{_figure(question)}{listed and f'<ul>{listed}</ul>'}</li>")
     alive = "<em>This quiz answers back in the book, and in JupyterLab once this cell has run.</em>"
     return f"<p>{alive}</p><ol>{''.join(items)}</ol>"
 
@@ -215,18 +237,24 @@ def _span(text, name):
     return f'<span class="{name}">{inline(text)}</span>'
 
 
+def _figure(block):
+    if "image" not in block:
+        return ""
+    return f'<span class="quiz-figure"><img src="{escape(block["image"])}" alt="{escape(block["alt"])}"></span>'
+
+
 def _form(question):
     choices = question.get("choices", [])
     rights = sum("right" in choice for choice in choices)
     kind = "number" if not choices else "one" if rights == 1 else "several"
     box = "radio" if kind == "one" else "checkbox"
     key = hashlib.sha256(repr(question).encode()).hexdigest()[:10]  # the order counts: places are what is stored
-    legend = f"<legend>{_span(question['question'], 'quiz-asked')}</legend>"
+    legend = f"<legend>{_span(question['question'], 'quiz-asked')}{_figure(question)}</legend>"
     if kind == "several":
         legend += '<p class="quiz-note">Choose all that apply.</p>'
     labels = "".join(
         f'<label class="quiz-choice"><input type="{box}" name="choice" value="{index}">'
-        f"{_span(choice['text'], 'quiz-text')}</label>"
+        f"{_span(choice['text'], 'quiz-text')}{_figure(choice)}</label>"
         for index, choice in enumerate(choices)
     )
     row = '<label>Your answer <input type="text" autocomplete="off" spellcheck="false"></label>'

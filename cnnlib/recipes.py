@@ -242,22 +242,23 @@ def tensors(name, split):
     images = load(recipe["data"], "test" if split == "test" and not held_out else "train")
     test = slice(-held_out, None) if held_out else slice(None)
     part = {"train": slice(count), "rest": slice(count or len(images.labels), None), "test": test}[split]
-    images = replace(images, images=images.images[part], labels=images.labels[part])
+    pixels, labels = images.images[part], images.labels[part]
     if "clues" in recipe:
-        images = with_clues(images, recipe, np.random.default_rng([11, *split.encode()]))
-    x = torch.from_numpy(to_float(images.images, recipe["mean"], recipe["std"]))
-    return x, torch.from_numpy(images.labels).long(), images
+        pixels, labels = with_clues(pixels, labels, recipe, np.random.default_rng([11, *split.encode()]))
+    x = torch.from_numpy(to_float(pixels, recipe["mean"], recipe["std"]))
+    return x, torch.from_numpy(labels).long(), images
 
 
-def with_clues(images, recipe, rng):
+def with_clues(images, labels, recipe, rng):
     """Images on which a recipe's clues tell the label and its decoys a class that is drawn; the label may be drawn too.
 
-    images: Images    rng: a NumPy generator    Returns Images.
+    images: (N, 28, 28) uint8    labels: (N,) uint8    rng: a NumPy generator    Returns images and labels.
     Provided.
     """
-    labels = images.labels if recipe["labels"] == "digit" else rng.integers(0, 10, len(images.labels), dtype=np.uint8)
+    if recipe["labels"] == "drawn":
+        labels = rng.integers(0, 10, len(labels), dtype=np.uint8)
     told = clues.telling(labels, recipe["clues"], recipe["decoys"], rng)
-    return replace(images, images=clues.plant(images.images, told, rng), labels=labels)
+    return clues.plant(images, told, rng), labels
 
 
 def find(name):

@@ -97,9 +97,7 @@ def add_reference(exercise, here=False):
     Provided.
     """
     checks = [question for question in exercise.asked if not question.thresholds]
-    training = tuple(f"answer-{question.key}" for question in exercise.asked if question.thresholds)
-    merged = merge(exercise.source, exercise.source)
-    merged = [cell for cell in merged if not cell[0].startswith(training)]
+    merged = without_training(exercise, merge(exercise.source, exercise.source))
     patient = replace(exercise, patience=PATIENCE)
     got, reasons, _ = (run_here if here else run_parts)(patient, merged, checks)
     errors = [f"{name}: {case}" for name, entry in got.items() for case in entry["cases"] if "error" in case]
@@ -107,6 +105,12 @@ def add_reference(exercise, here=False):
         raise RuntimeError(f"the source of exercise {exercise.name} does not answer itself: {reasons} {errors}")
     exercise.want = got
     return exercise
+
+
+def without_training(exercise, merged, but=None):
+    """The merged cells without the answers that train, other than that to the question `but`. Provided."""
+    idle = [q for q in sources.questions(exercise.name) if q.thresholds and q.id != but]
+    return [cell for cell in merged if not cell[0].startswith(tuple(f"answer-{question.key}" for question in idle))]
 
 
 @contextlib.contextmanager
@@ -137,11 +141,11 @@ def cells_to_run(exercise, merged, checks):
     return [(cell, text, exercise.patience * seconds, sealed) for cell, text, seconds, sealed in cells]
 
 
-def grade(path, seed=None, cache=None, rules=check_rules):
+def grade(path, seed=None, cache=None, rules=check_rules, only=None):
     """Grade one notebook file; returns a Result. The file is never changed.
 
     seed: the same seed draws the same inputs; None draws a fresh one. cache: a dict that keeps what a class of files
-    shares. rules: what reads the cells before they run.
+    shares. rules: what reads the cells before they run. only: the id of a question; the others are not asked.
     Provided.
     """
     result, cache = Result(str(path)), {} if cache is None else cache
@@ -154,6 +158,9 @@ def grade(path, seed=None, cache=None, rules=check_rules):
             cache[result.exercise] = prepare(result.exercise, seed)
         exercise = cache[result.exercise]
         merged = merge(exercise.source, cells)
+        if only:
+            exercise = replace(exercise, asked=[question for question in exercise.asked if question.id == only])
+            merged = without_training(exercise, merged, only)
         result.notes = remarks(exercise.source, cells)
         result.questions, notes = grade_merged(exercise, merged, run_after_reference, rules)
         result.notes += notes + put_back(Path(path), before)
@@ -183,13 +190,13 @@ def try_answers(name, answers=None, seed=0, only=None):
     Provided.
     """
     exercise = ready_here(name, seed)
-    idle = tuple(f"answer-{q.key}" for q in exercise.asked if only and q.thresholds and q.id != only)
     asked = [question for question in exercise.asked if only in (None, question.id)]
     if answers is None:
         cells = [Cell(cell.id, cell.cell_type, without_answers(cell.source)) for cell in exercise.source]
     else:
         cells = [Cell(cell.id, cell.cell_type, answers.get(cell.id, cell.source)) for cell in exercise.source]
-    merged = [cell for cell in merge(exercise.source, cells) if not cell[0].startswith(idle)]
+    merged = merge(exercise.source, cells)
+    merged = without_training(exercise, merged, only) if only else merged
     return grade_merged(replace(exercise, asked=asked), merged, run_here)[0]
 
 

@@ -5,6 +5,7 @@ from cnnlib.playground.digit import DigitPlayground, digit_playground
 from cnnlib.playground.field import FieldPlayground, field_playground
 from cnnlib.playground.gradient import GradientPlayground, gradient_playground
 from cnnlib.playground.kernel import KernelPlayground, kernel_playground
+from cnnlib.playground.learn import LearnPlayground, learn_playground
 from cnnlib.playground.pooling import PoolingPlayground, pooling_playground
 from cnnlib.playground.tracer import TracerPlayground, tracer_playground
 
@@ -14,6 +15,7 @@ __all__ = [
     "FieldPlayground",
     "GradientPlayground",
     "KernelPlayground",
+    "LearnPlayground",
     "PoolingPlayground",
     "TracerPlayground",
     "depth_playground",
@@ -21,6 +23,7 @@ __all__ = [
     "field_playground",
     "gradient_playground",
     "kernel_playground",
+    "learn_playground",
     "pooling_playground",
     "tracer_playground",
 ]

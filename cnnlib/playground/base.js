@@ -132,6 +132,20 @@ function onTheme(callback) {
   };
 }
 
+// Chance
+
+/** Random numbers from a seed (mulberry32): uniform from 0 to 1, and normal with deviation 1 (Box and Muller). */
+function makeRandom(seed) {
+  let state = seed | 0;
+  const uniform = () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+  return { uniform, normal: () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()) };
+}
+
 // Elements
 
 /** An element with attributes and children; an attribute that is a function is an event listener. */
@@ -187,6 +201,53 @@ function digitsThatFit(element, width, size) {
   pen.font = `${size}px ${getComputedStyle(element).fontFamily}`;
   return Math.max(2, Math.floor(width / pen.measureText("0").width));
 }
+
+// Charts
+
+/** A chart: `draw` takes the ticks as [share of the axis, text], the paths' data, and texts at the right end. */
+function makeChart(className, paths) {
+  const vector = (tag, attributes, text = "") => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.textContent = text;
+    return element;
+  };
+  const axes = vector("g", {});
+  const lines = paths.map((name) => vector("path", { class: name }));
+  const element = vector("svg", { class: `chart ${className}`, role: "img" });
+  element.append(axes, ...lines);
+  let drawn = "";
+  return {
+    element,
+    draw({ across, up, data, ends = [], label }) {
+      const [width, height] = [element.clientWidth, element.clientHeight];
+      const [left, right, top, bottom] = [34, width - (ends.length ? 58 : 4), 6, height - 20];
+      const x = (share) => left + share * (right - left);
+      const y = (share) => bottom - Math.max(0, Math.min(1, share)) * (bottom - top);
+      const now = JSON.stringify([width, height, across, up, ends]);
+      if (drawn !== now) {
+        axes.replaceChildren(
+          ...up.flatMap(([share, text]) => [
+            vector("line", { x1: left, x2: right, y1: y(share), y2: y(share) }),
+            vector("text", { x: left - 5, y: y(share) + 4, "text-anchor": "end" }, text)]),
+          ...across.map(([share, text]) => vector("text", { x: x(share), y: height - 4, "text-anchor": share > 0.9 ? "end" : share < 0.1 ? "start" : "middle" }, text)),
+          ...ends.map(([share, text]) => vector("text", { x: right + 5, y: y(share) + 4, class: text }, text)));
+        drawn = now;
+      }
+      for (const [k, path] of data(x, y).entries()) lines[k].setAttribute("d", path);
+      element.setAttribute("aria-label", label);
+    },
+  };
+}
+
+/** The end of an axis that holds these values: at least 1, and 1, 1.5, 2, 3, 5 or 7 times a power of ten. */
+function axisEnd(values) {
+  const largest = Math.max(1, ...values.filter(Number.isFinite));
+  const power = 10 ** Math.floor(Math.log10(largest));
+  return power * ([1, 1.5, 2, 3, 5, 7].find((times) => times * power >= largest) ?? 10);
+}
+
+// Matrices
 
 const NUMBERS_FROM = 32; // pixels a cell must measure before a number is written into it
 
@@ -450,9 +511,13 @@ td { padding: 0; text-align: center; vertical-align: middle; white-space: nowrap
 .legend { display: flex; align-items: center; gap: 6px; margin-top: 6px; font-size: 13px; color: var(--soft); flex-wrap: wrap; }
 .legend .bar { width: 72px; height: 10px; border: 1px solid var(--line); border-radius: 2px; }
 .note { color: var(--soft); font-size: 13.5px; }
+.chart { display: block; width: 100%; height: 190px; }
+.chart text { font-size: 12px; fill: var(--soft); }
+.chart line { stroke: var(--faint); }
+.chart path { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @media (max-width: 480px) { .playground { padding: 10px; } .field:has(.stepper) { flex-direction: column; align-items: start; gap: 2px; } }
 @media (pointer: coarse) { button, select { min-height: 44px; } .stepper button { width: 44px; } input { font-size: 16px; } }
 `;
 
-export { NUMBERS_FROM, STYLE, chooser, colorMap, define, digitsThatFit, flagField, format, fraction, gray, h, inkOn, isDark, makeGrid, makeLegend, matrixField, onTheme, pairField, parseNumber, range, readMatrix, say, signed, stepper, textField, wholeNumber, writeMatrix };
+export { NUMBERS_FROM, STYLE, axisEnd, chooser, colorMap, define, digitsThatFit, flagField, format, fraction, gray, h, inkOn, isDark, makeChart, makeGrid, makeLegend, makeRandom, matrixField, onTheme, pairField, parseNumber, range, readMatrix, say, signed, stepper, textField, wholeNumber, writeMatrix };

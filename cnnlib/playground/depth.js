@@ -2,7 +2,7 @@
 //
 // The arithmetic comes first: points, networks, forward, backward and the update, in the order in which a step needs them.
 
-import { STYLE, chooser, format, h, isDark, say, signed, stepper, textField, wholeNumber } from "./base.js";
+import { STYLE, axisEnd, chooser, format, h, isDark, makeChart, makeRandom, say, signed, stepper, textField, wholeNumber } from "./base.js";
 import { button, keepInStep, mount } from "./window.js";
 
 /** @typedef {{ x: Float64Array, y: Float64Array }} Points  two coordinates a point, one after the other; the class, 0 or 1 */
@@ -16,18 +16,6 @@ const [WIDTH, TRAINING, HELD_OUT, STEPS] = [8, 160, 80, 300]; // units a layer, 
 const [MOMENTUM, EPSILON] = [0.9, 1e-5];
 const DEPTHS = [4, 8, 12, 16, 20, 24, 30, 40, 50];
 const KINDS = ["plain", "residual"];
-
-/** Random numbers from a seed (mulberry32): uniform from 0 to 1, and normal with deviation 1 (Box and Muller). */
-function makeRandom(seed) {
-  let state = seed | 0;
-  const uniform = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-  return { uniform, normal: () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()) };
-}
 
 /** Two spirals, one inside the other, each a turn long. @returns {Points} */
 function spirals({ uniform, normal }, count) {
@@ -450,42 +438,6 @@ function drawMap(canvas, kind, { network, traces }, { training, heldOut }, dark)
   canvas.setAttribute("aria-label", `the plane, colored by the ${kind} network's answer: red for the class of the round points, blue for that of the square ones`);
 }
 
-/** A chart: `draw` takes the ticks as [share of the axis, text], the paths' data, and texts at the right end. */
-function makeChart(className, paths) {
-  const vector = (tag, attributes, text = "") => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    element.textContent = text;
-    return element;
-  };
-  const axes = vector("g", {});
-  const lines = paths.map((name) => vector("path", { class: name }));
-  const element = vector("svg", { class: `chart ${className}`, role: "img" });
-  element.append(axes, ...lines);
-  let drawn = "";
-  return {
-    element,
-    draw({ across, up, data, ends = [], label }) {
-      const [width, height] = [element.clientWidth, element.clientHeight];
-      const [left, right, top, bottom] = [34, width - (ends.length ? 58 : 4), 6, height - 20];
-      const x = (share) => left + share * (right - left);
-      const y = (share) => bottom - Math.max(0, Math.min(1, share)) * (bottom - top);
-      const now = JSON.stringify([width, height, across, up, ends]);
-      if (drawn !== now) {
-        axes.replaceChildren(
-          ...up.flatMap(([share, text]) => [
-            vector("line", { x1: left, x2: right, y1: y(share), y2: y(share) }),
-            vector("text", { x: left - 5, y: y(share) + 4, "text-anchor": "end" }, text)]),
-          ...across.map(([share, text]) => vector("text", { x: x(share), y: height - 4, "text-anchor": share > 0.9 ? "end" : share < 0.1 ? "start" : "middle" }, text)),
-          ...ends.map(([share, text]) => vector("text", { x: right + 5, y: y(share) + 4, class: text }, text)));
-        drawn = now;
-      }
-      for (const [k, path] of data(x, y).entries()) lines[k].setAttribute("d", path);
-      element.setAttribute("aria-label", label);
-    },
-  };
-}
-
 const DECADES = [-8, 4]; // of the gradients' axis, as powers of ten
 
 /** The size of each layer's gradient as a bar on a logarithmic axis. */
@@ -506,13 +458,6 @@ function drawBars({ chart, ratio }, kind, { norms }) {
     data: (x, y) => [norms.map(bar(x, y)).join("")],
     label: `size of the gradient of each layer's weights, ${kind}, logarithmic: ${compared}`,
   });
-}
-
-/** The end of an axis that holds these values: at least 1, and 1, 1.5, 2, 3, 5 or 7 times a power of ten. */
-function axisEnd(values) {
-  const largest = Math.max(1, ...values.filter(Number.isFinite));
-  const power = 10 ** Math.floor(Math.log10(largest));
-  return power * ([1, 1.5, 2, 3, 5, 7].find((times) => times * power >= largest) ?? 10);
 }
 
 /** All losses so far, on an axis that holds the largest of them. */
@@ -549,13 +494,9 @@ const OWN_STYLE = `
 .map canvas { display: block; width: 100%; height: 100%; }
 .facts { margin-top: 5px; min-height: 4.2em; }
 .facts span { display: block; }
-.chart { display: block; width: 100%; height: 190px; }
 .bars { height: 120px; }
-.chart text { font-size: 12px; fill: var(--soft); }
 .chart text.plain { fill: var(--plain); font-weight: 600; }
 .chart text.residual { fill: var(--residual); font-weight: 600; }
-.chart line { stroke: var(--faint); }
-.chart path { fill: none; stroke-width: 2; stroke-linejoin: round; }
 path.guessing { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 3; }
 path.plain { stroke: var(--plain); }
 path.residual { stroke: var(--residual); }
@@ -575,5 +516,5 @@ path.residual { stroke: var(--residual); }
 @media (forced-colors: active) { .bars path { fill: CanvasText !important; } .curves path { stroke: CanvasText; } }
 `;
 
-export { FIELDS, advance, axisEnd, backward, forward, makeRandom, setUp, spirals };
+export { FIELDS, advance, backward, forward, setUp, spirals };
 export default { render };

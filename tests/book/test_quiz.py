@@ -70,6 +70,11 @@ MISTAKES = {
     "the answer among the wrong ones": (NUMBER.replace("288", "320.0"), 5, "it is the answer"),
     "a wrong answer without feedback": (NUMBER.replace("The biases are missing.", ""), 1, "'number: feedback'"),
     "a wrong answer that is no number": (NUMBER.replace("288", "many"), 5, "'many' is not a number"),
+    "a figure without alt text": (CHOICES + "  image: 02.svg\n", 1, "needs both 'image' and 'alt'"),
+    "alt text without a figure": (CHOICES + "      alt: A step.\n", 6, "needs both 'image' and 'alt'"),
+    "a figure that is not there": (CHOICES + "  image: x.svg\n  alt: A step.\n", 1, "is called 'x.svg'"),
+    "a figure from elsewhere": (CHOICES + "  image: ../../a.svg\n  alt: A step.\n", 1, "is called '../../a.svg'"),
+    "a figure of another kind": (CHOICES + "  image: 10.yml\n  alt: A step.\n", 1, "no .svg or .png beside"),
     "a mistake in the second question": (CHOICES + NUMBER.replace("  why", "  wy"), 8, "question 2: unknown key 'wy'"),
 }
 
@@ -255,6 +260,39 @@ def test_in_jupyterlab_formulas_are_set_and_colors_follow_the_theme(notebook, tm
     lab.page.wait_for_function("document.body.dataset.jpThemeLight === 'true'")
 
 
+FIGURE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>'
+
+
+def with_figures(folder):
+    """A quiz with a figure in its question and in a choice, read from a folder."""
+    (folder / "02_a.svg").write_text(FIGURE, encoding="utf-8")
+    text = CHOICES + "      image: 02_a.svg\n      alt: 'A \"small\" hole.'\n  image: 02_a.svg\n  alt: Nothing.\n"
+    (folder / "02.yml").write_text(text, encoding="utf-8")
+    return quiz.read(folder / "02.yml")
+
+
+def test_figures_travel_with_the_quiz_and_are_told_where_none_is_seen(tmp_path):
+    questions = with_figures(tmp_path)
+    inside = base64.b64encode(FIGURE.encode()).decode()
+    for text in (quiz.as_page("02", questions), quiz.as_list("02", questions)):
+        assert text.count(f'<img src="data:image/svg+xml;base64,{inside}"') == 2
+        assert 'alt="A &quot;small&quot; hole."' in text
+    lines = quiz.as_text("02", questions).splitlines()
+    assert "1. What? [Figure: Nothing.]" in lines
+    assert '   - that [Figure: A "small" hole.]' in lines
+
+
+def test_a_figure_is_part_of_what_a_chapters_outputs_depend_on(tmp_path, monkeypatch):
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell('from cnnlib.quiz import quiz\nquiz("02")', id="q")])
+    monkeypatch.setattr("cnnlib.notebooks.ROOT", tmp_path)
+    folder = tmp_path / "chapters" / "quizzes"
+    folder.mkdir(parents=True)
+    with_figures(folder)
+    before = digest(nb)
+    (folder / "02_a.svg").write_text(FIGURE.replace("9", "8"), encoding="utf-8")
+    assert digest(nb) != before
+
+
 @pytest.fixture
 def page(sample, watch):
     """The sample page, opened from a file: where modules and fetch do not work, and quizzes must."""
@@ -348,12 +386,51 @@ def test_answers_are_kept_and_can_be_forgotten(page):
     page.reload()
     assert question(page, 1).get_attribute("data-state") == "right"
     assert question(page, 2).locator("input").input_value() == "7"
-    assert page.locator(".quiz-score").inner_text() == "1 of 4 right."
+    assert page.locator(".quiz-score").inner_text() == "1 of 5 right."
     page.get_by_role("button", name="Start over").click()
     assert page.locator(".quiz-foot").is_hidden()
     page.reload()
     assert page.locator("[data-state]").count() == 0
     assert page.locator("input:checked").count() == 0
+
+
+def test_figures_are_seen_in_question_and_choice(page):
+    one = question(page, 5)
+    assert one.get_by_role("img", name="A line that jumps up in the middle.").is_visible()
+    assert one.locator("label img").get_attribute("alt") == "The same line."
+    sizes = one.locator("img").evaluate_all("all => all.map(one => [one.naturalWidth, one.naturalHeight])")
+    assert sizes == [[120, 60], [120, 60]]
+    assert answer(page, 5, "a step") == "Right. It jumps once."
+
+
+def test_again_asks_only_what_was_missed_even_if_it_was_mended_since(page):
+    again = page.get_by_role("button", name="Again, what I missed")
+    assert again.is_hidden()
+    answer(page, 1, "a 3x3 kernel")
+    assert again.is_hidden()
+    fill(page, 2, "7")
+    fill(page, 2, "18496")
+    answer(page, 5, "a ramp")
+    page.reload()
+    again.click()
+    shown = [form.is_visible() for form in page.locator(".quiz-question").all()]
+    assert shown == [False, True, False, False, True]
+    assert page.locator(".quiz-score").inner_text() == "0 of 2 right."
+    assert question(page, 2).locator("input").input_value() == ""
+    assert page.evaluate("document.activeElement.closest('form') === document.querySelectorAll('.quiz-question')[1]")
+    number = "one => getComputedStyle(one).counterSet"
+    assert [question(page, k).evaluate(number) for k in (2, 5)] == ["question 2", "question 5"]
+    assert again.is_hidden()
+    fill(page, 2, "18496")
+    answer(page, 5, "a ramp")
+    assert page.locator(".quiz-score").inner_text() == "1 of 2 right."
+    again.click()
+    assert page.locator(".quiz-question:visible").count() == 1
+    page.get_by_role("button", name="Start over").click()
+    assert page.locator(".quiz-question:visible").count() == 5
+    assert page.locator(".quiz-foot").is_hidden()
+    page.reload()
+    assert again.is_hidden()
 
 
 def test_changing_an_answer_takes_the_verdict_back(page):

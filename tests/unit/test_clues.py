@@ -67,7 +67,7 @@ def test_all_clues_at_once_are_still_to_be_seen_and_the_images_stay_as_they_were
     assert np.array_equal(images, before)
     assert (found[CLASSES, 1, 4 + 2 * CLASSES] == 255).all()
     assert (found.min((1, 2)) <= 4 * CLASSES).all()
-    assert ((found[:, 24:] == 255).sum((1, 2)) == 8).all()
+    assert ((found[:, 24:] == 255).sum((1, 2)) >= 8).all()  # a digit that was moved down may be there, too
 
 
 def test_without_clues_a_copy_comes_back():
