@@ -98,7 +98,56 @@ def grade(args):
     """Grade exercise notebooks; 0: full marks, 1: fewer, 2: something could not be graded."""
     from cnnlib.grading.command import grade_all
 
-    return grade_all(args.files, args.seed, as_json=args.json, html=args.html, csv=args.csv)
+    outputs = {"as_json": args.json, "html": args.html, "csv": args.csv, "record": args.record}
+    return grade_all(args.files, args.seed, **outputs, part=args.shard, jobs=args.jobs)
+
+
+def next(args):
+    """Show the course as a map and stay with the next question that is not solved; 0."""
+    from cnnlib.grading.loop import learn
+
+    return learn(args.exercise)
+
+
+def exercise_name(text):
+    """The number of an exercise, checked."""
+    from cnnlib.grading.sources import sources
+
+    if text not in sources():
+        raise argparse.ArgumentTypeError(f"there is no exercise {text!r}; there are {', '.join(sources())}")
+    return text
+
+
+def grades(args):
+    """Join the tables that several machines wrote with `grade --shard K/N --csv`; 0: done, 2: not."""
+    from cnnlib.grading.command import merge
+
+    return merge(args.tables, args.csv)
+
+
+def shard(text):
+    """A shard such as 3/10, checked: (3, 10)."""
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise argparse.ArgumentTypeError(f"a shard is K/N with K from 1 to N, for example 3/10, not {text!r}")
+    return int(number), int(count)
+
+
+def positive(text):
+    """A whole number above 0, checked."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"want a whole number above 0, not {text!r}")
+    return int(text)
+
+
+def doctor(args):
+    """Look at this machine; 0: everything that the course needs is here, 1: not."""
+    from cnnlib.doctor import examine, lines
+
+    found = examine()
+    for line in lines(found):
+        show(line)
+    return 1 if any(one.needed and not one.good for one in found) else 0
 
 
 def train(args):
@@ -162,9 +211,24 @@ def parser():
     command = add(grade, "grade exercise notebooks")
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a notebook, or a folder of notebooks")
     command.add_argument("--json", action="store_true", help="print JSON and nothing else on standard output")
-    command.add_argument("--html", type=Path, metavar="PATH", help="write a page as well")
+    command.add_argument("--html", type=Path, metavar="PATH", help="write a page, or a folder of pages, as well")
     command.add_argument("--csv", type=Path, metavar="PATH", help="write a line for each notebook as well")
+    command.add_argument("--record", type=Path, metavar="PATH", help="write all that was found as JSON as well")
     command.add_argument("--seed", type=int, metavar="N", help="draw the same inputs again")
+    command.add_argument("--shard", type=shard, metavar="K/N", help="grade the Kth of N parts, on each machine another")
+    command.add_argument(
+        "--jobs", type=positive, metavar="N", help="grade so many at once (default: what memory bears)"
+    )
+
+    command = add(next, "show the course as a map, and work on the next question")
+    command.add_argument("exercise", nargs="?", type=exercise_name, metavar="NN", help="stay within this exercise")
+
+    command = add(grades, "join the tables that several machines wrote")
+    command.add_argument("what", choices=["merge"], help="join them")
+    command.add_argument("tables", nargs="+", type=Path, metavar="TABLE", help="tables that `grade --csv` wrote")
+    command.add_argument("--csv", type=Path, metavar="PATH", required=True, help="the table to write")
+
+    add(doctor, "look at this machine, and say what is missing and what to do")
 
     command = add(train, "train a recipe and record the run")
     command.add_argument("name", metavar="NAME", help="a key of cnnlib.recipes.RECIPES, for example two_conv")

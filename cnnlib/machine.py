@@ -15,6 +15,7 @@ NO_BFLOAT16 = (
     "AVX512_CORE",
     "AVX512_CORE_VNNI",
 )  # limits that hide the instructions, and oneDNN's answer does not tell
+TOLD = set()  # what this process has been told by precision_here
 
 
 def check_device(device):
@@ -60,13 +61,17 @@ def bfloat16_pays(device="cpu"):
     return ask() and bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags()))
 
 
-def precision_here(precision, device="cpu"):
+def precision_here(precision, device="cpu", *, again=True):
     """The precision that is computed in: "float32" in place of "bfloat16" where that does not pay, and a line says so.
 
+    again: whether the line comes also if this process has printed it before
     Provided.
     """
     if precision != "bfloat16" or bfloat16_pays(device):
         return precision
+    if TOLD and not again:
+        return "float32"
+    TOLD.add(precision)
     print(
         "bfloat16 would be slower than float32 here, where no instruction multiplies in it: computing in float32.",
         flush=True,

@@ -8,9 +8,10 @@ import platform
 from dataclasses import asdict, replace
 from functools import partial
 
+import numpy as np
 import torch
 
-from cnnlib import augment, data, machine, models, train
+from cnnlib import augment, clues, data, machine, models, train
 from cnnlib.data import load, to_float
 from cnnlib.train import Config
 
@@ -42,6 +43,27 @@ CONV_STACK = {  # depth against data: the number of convolutions and of images i
     "seeds": (0, 1, 2),
     "watch": False,
     "ship": False,
+}
+CLUE = {  # digits whose label is drawn: nothing but the planted clue tells it; clue and head are all that differs
+    "model": clues.ClueNet,
+    "data": "mnist",
+    "images": 6_000,
+    "mean": 0.0,  # black stays 0
+    "std": 1.0,
+    "labels": "drawn",  # in the place of the digit's own
+    "augment": {},
+    "config": Config(epochs=8, batch_size=64, optimizer="adam", lr=1e-2),
+    "seeds": (0, 1, 2),
+    "watch": False,
+}
+HOUSE = {  # all four clues are on every image; in each network's images another one tells the label, the rest tell lies
+    **CLUE,
+    "arguments": {"head": "flatten"},
+    "images": 20_000,
+    "labels": "digit",
+    "config": Config(epochs=4, batch_size=64, optimizer="adam", lr=3e-3),
+    "seeds": (0,),
+    "ship": True,
 }
 RECIPES = {
     "two_conv": {
@@ -96,6 +118,15 @@ RECIPES = {
         }
         for depth in (1, 2, 3, 4)
         for images, epochs in ((500, 60), (5_000, 20), (60_000, 5))
+    },
+    **{
+        f"{clue}_{head}": {**CLUE, "arguments": {"head": head}, "clues": (clue,), "decoys": (), "ship": True}
+        for clue in ("place", "sign")
+        for head in ("flatten", "mean")
+    },
+    **{
+        f"house_{letter}": {**HOUSE, "clues": told, "decoys": tuple(name for name in clues.CLUES if name not in told)}
+        for letter, told in zip("abcde", (("sign",), ("level",), (), ("shift",), ("place",)), strict=True)
     },
 }
 SMALL = {  # chapter 10's whole recipe, on a fifth of the images
@@ -211,8 +242,23 @@ def tensors(name, split):
     images = load(recipe["data"], "test" if split == "test" and not held_out else "train")
     test = slice(-held_out, None) if held_out else slice(None)
     part = {"train": slice(count), "rest": slice(count or len(images.labels), None), "test": test}[split]
-    x = torch.from_numpy(to_float(images.images[part], recipe["mean"], recipe["std"]))
-    return x, torch.from_numpy(images.labels[part]).long(), images
+    pixels, labels = images.images[part], images.labels[part]
+    if "clues" in recipe:
+        pixels, labels = with_clues(pixels, labels, recipe, np.random.default_rng([11, *split.encode()]))
+    x = torch.from_numpy(to_float(pixels, recipe["mean"], recipe["std"]))
+    return x, torch.from_numpy(labels).long(), images
+
+
+def with_clues(images, labels, recipe, rng):
+    """Images on which a recipe's clues tell the label and its decoys a class that is drawn; the label may be drawn too.
+
+    images: (N, 28, 28) uint8    labels: (N,) uint8    rng: a NumPy generator    Returns images and labels.
+    Provided.
+    """
+    if recipe["labels"] == "drawn":
+        labels = rng.integers(0, 10, len(labels), dtype=np.uint8)
+    told = clues.telling(labels, recipe["clues"], recipe["decoys"], rng)
+    return clues.plant(images, told, rng), labels
 
 
 def find(name):
@@ -391,7 +437,8 @@ def sources(name):
     """
     from cnnlib.notebooks import bare_code
 
-    parts = [train, models, machine, *(change(function) for function in find(name)["augment"])]
+    own = {inspect.getmodule(find(name)["model"]), models} - {models}  # the networks of a chapter that has its own file
+    parts = [train, models, machine, *own, *(change(function) for function in find(name)["augment"])]
     return "".join(f"# {part.__name__}\n{bare_code(inspect.getsource(part))}\n\n" for part in parts)
 
 
@@ -461,13 +508,32 @@ def card(record):
         "input": f"(N, {', '.join(map(str, x.shape[1:]))}) float32: (pixel / 255 - {recipe['mean']}) / {recipe['std']}",
         "output": f"(N, {len(images.classes)}) logits",
         "classes": [str(c) for c in images.classes],
-        "trained_on": f"all {record['train_images']:,} training images of {recipe['data']}",
+        "trained_on": trained_on(record),
         "seed": first["seed"],
         "chosen": "the first seed of the recipe, after its last epoch; nothing was chosen on the test set",
         "test_accuracy": train.evaluate(model, x, y)["accuracy"],
         "test_images": record["test_images"],
         "record": f"runs/{name}.json",
     }
+
+
+def trained_on(record):
+    """In words, the images that a record's network learned from.
+
+    Provided.
+    """
+    recipe = record["recipe"]
+    which = "the first" if recipe.get("images") else "all"
+    text = f"{which} {record['train_images']:,} training images of {recipe['data']}"
+    if "clues" not in recipe:
+        return text
+    labels = "the label is the digit" if recipe["labels"] == "digit" else "the label is drawn"
+    told = [
+        f"{name} {'tells it' if name in recipe['clues'] else 'is drawn'}"
+        for name in clues.CLUES
+        if name in (*recipe["clues"], *recipe["decoys"])
+    ]
+    return f"{text} with planted clues: {labels}, {', '.join(told)}"
 
 
 def score(name, *, device="cpu", precision="float32"):

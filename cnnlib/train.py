@@ -188,7 +188,7 @@ def predict(model, x, *, batch_size=1000, precision="float32"):
     check_choice("precision", precision)
     x, batch_size = as_images(model, x), check_whole("batch_size", batch_size, least=1)
     device = next((p.device for p in model.parameters()), x.device)
-    precision = precision_here(precision, device)
+    precision = precision_here(precision, device, again=False)
     with evaluating(model), torch.no_grad():
         return torch.cat([forward(model, part.to(device), precision) for part in x.split(batch_size)])
 

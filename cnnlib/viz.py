@@ -153,12 +153,13 @@ def curves(history, *, x=None, xlabel="epoch", ylabel="", log=False, ax=None):
     return figure or axes
 
 
-def network(rows, *, columns=6):
+def network(rows, *, columns=6, backward=False):
     """Draw a network: a block for each layer's output, with its shape above it and what made it below.
 
     rows: (kind, shape) or (kind, shape, note) each, the input first; a ledger's rows will do; the note stands below
     A shape of three numbers is drawn as C maps of H x W, of two as C lines of length L, of one as a bar.
     columns: blocks on a line; a longer network goes on in the next one
+    backward: the notes are gradients: they get a color, and an arrow from each block back to the one before it
     Returns a Drawing, an SVG with a ground of its own that turns dark with the reader's screen.
     Raises ValueError if there are no rows, or a shape is empty, longer than three, or holds a number below 1.
     Provided.
@@ -167,13 +168,16 @@ def network(rows, *, columns=6):
     if not blocks:
         raise ValueError("there are no rows to draw: pass at least one (kind, shape).")
     sides = [max(shape[1:]) for _, shape, _ in blocks if len(shape) > 1]
+    line = 156 if backward else 142  # pixels from one line of blocks to the next
     parts, lines = [], -(-len(blocks) // columns)
     for k, (kind, shape, note) in enumerate(blocks):
-        x, y = 100 * (k % columns), 142 * (k // columns)
-        parts += _block_svg(x + 50, y + 84, kind, shape, note, max(sides, default=1))
+        x, y = 100 * (k % columns), line * (k // columns)
+        parts += _block_svg(x + 50, y + 84, kind, shape, note, max(sides, default=1), "back" if backward else "note")
         if k % columns:
             parts.append(f'<path class="line" d="M{x - 8} {y + 62}h12m-4 -4l4 4l-4 4"/>')
-    width, height = 100 * min(len(blocks), columns), 142 * lines
+        if k % columns and backward and blocks[k - 1][2]:
+            parts.append(f'<path class="line back" d="M{x + 30} {y + 136}h-60m5 -4l-5 4l5 4"/>')
+    width, height = 100 * min(len(blocks), columns), line * lines
     alt = "; ".join(f"{kind}: {' x '.join(map(str, shape))}" for kind, shape, _ in blocks)
     return Drawing(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
@@ -194,12 +198,17 @@ class Drawing:
     def _repr_svg_(self):
         return self.svg
 
+    def __repr__(self):  # the same each time, so that a stored output does not change
+        return "<Drawing: a figure in SVG>"
+
 
 NETWORK_STYLE = (
     "text{font:12px system-ui,sans-serif;text-anchor:middle;fill:#1d2228}.note{fill:#555d66}.ground{fill:#fff}"
     ".line{fill:none;stroke:#555d66;stroke-width:1.5}.sheet,.bar{stroke:#0b5cad;stroke-width:1.2;fill:#dbe8f5}"
-    ".bar{fill:#0b5cad}@media(prefers-color-scheme:dark){text{fill:#eceff3}.note{fill:#b3bbc5}.ground{fill:#191c21}"
-    ".line{stroke:#b3bbc5}.sheet,.bar{stroke:#74b2ee;fill:#1f3347}.bar{fill:#74b2ee}}"
+    ".bar{fill:#0b5cad}text.back{fill:#b03a0a}.line.back{stroke:#b03a0a}"
+    "@media(prefers-color-scheme:dark){text{fill:#eceff3}.note{fill:#b3bbc5}.ground{fill:#191c21}"
+    ".line{stroke:#b3bbc5}.sheet,.bar{stroke:#74b2ee;fill:#1f3347}.bar{fill:#74b2ee}"
+    "text.back{fill:#f0a070}.line.back{stroke:#f0a070}}"
 )
 
 
@@ -363,12 +372,12 @@ def _block(row):
     return str(kind), shape, str(note[0]) if note else ""
 
 
-def _block_svg(x, floor, kind, shape, note, largest):
-    """The SVG of one block: its center is x, it stands on floor."""
+def _block_svg(x, floor, kind, shape, note, largest, below):
+    """The SVG of one block: its center is x, it stands on floor; below: the class of its note."""
     if len(shape) == 1:
         sheets, high, wide = 1, min(56, 8 + 4 * log2(shape[0])), 7
     else:
-        sheets = 1 + min(5, round(log2(shape[0])))  # so many are drawn for so many maps
+        sheets = min(shape[0], max(4, 1 + min(5, round(log2(shape[0])))))  # so many are drawn for so many maps
         high, wide = (max(3, 48 * n / largest) for n in (shape[1:] if len(shape) == 3 else (1, shape[1])))
     shift = 2.5 * (sheets - 1)
     name = "bar" if len(shape) == 1 else "sheet"
@@ -378,5 +387,5 @@ def _block_svg(x, floor, kind, shape, note, largest):
         parts.append(f'<rect class="{name}" x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{high:.1f}"/>')
     parts.append(f'<text x="{x}" y="{floor + 20}">{escape(kind)}</text>')
     if note:
-        parts.append(f'<text class="note" x="{x}" y="{floor + 38}">{escape(note)}</text>')
+        parts.append(f'<text class="{below}" x="{x}" y="{floor + 38}">{escape(note)}</text>')
     return parts

@@ -2,12 +2,13 @@
 
 import secrets
 import sys
+import tempfile
 from pathlib import Path
 
 # jsonschema's check of web addresses takes a second to import and is of no use here.
 sys.modules.setdefault("rfc3987_syntax", None)
 
-from cnnlib.grading import notebook, report, sources  # noqa: E402
+from cnnlib.grading import many, notebook, page, report, sources  # noqa: E402
 from cnnlib.grading.grade import Result, grade  # noqa: E402
 
 
@@ -47,27 +48,40 @@ def is_beside(path):
     )
 
 
-def grade_all(paths, seed=None, as_json=False, html=None, csv=None):
-    """Grade files and folders, and report. Returns the worst of their exit codes.
+def grade_all(paths, seed=None, as_json=False, html=None, csv=None, record=None, part=None, jobs=None):
+    """Grade files and folders, and report. Returns the worst of their exit codes, 130 if it was stopped.
 
-    Files to be written are tried before the first is graded, and the results are shown before they are written.
+    Files to be written are tried before the first is graded, and the results are shown before they are written. part:
+    (3, 10) for the third tenth of the files; jobs: how many at once, by default as many as the machine bears. Beside a
+    table a journal is kept until the table is written, so that the same command goes on after an interruption.
     Provided.
     """
-    seed = secrets.randbits(32) if seed is None else seed
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    writers = [(path, write) for path, write in ((html, report.write_html), (csv, report.write_csv)) if path]
-    if wrong := [sentence for path, _ in writers if (sentence := not_writable(Path(path)))]:
+    html, csv, record = (Path(path) if path else None for path in (html, csv, record))
+    journal = Path(f"{csv}.journal") if csv else None
+    outputs = [(path, path is html and not page.is_page(path)) for path in (html, csv, record, journal) if path]
+    if wrong := [sentence for path, folder in outputs if (sentence := not_writable(path, folder))]:
         print("\n".join(wrong), file=sys.stderr)
         return 2
-    files, cache, results = find(paths), {}, []
+    files = find(paths)
     if not files:
         print("there is no notebook to grade.", file=sys.stderr)
         return 2
-    for number, path in enumerate(files, 1):
-        print(f"grading {report.shown(str(path))} ({number} of {len(files)}) ...", file=sys.stderr, flush=True)
-        results.append(grade_one(path, seed, cache))
+    files = many.shard(files, part) if part else files
+    kept = many.Journal(journal, seed)
+    seed = kept.start(secrets.randbits(32))
+    if kept.known:
+        print(f"{report.shown(str(journal))} knows {len(kept.known)} files: going on from there.", file=sys.stderr)
+    try:
+        results = many.grade_many(files, grade_one, seed, jobs or many.at_once(), kept)
+    except KeyboardInterrupt:
+        how = (
+            "The same command goes on from here." if journal else "With --csv, the same command would go on from here."
+        )
+        print(f"Stopped. {how}", file=sys.stderr)
+        return 130
     if as_json:
         print(report.as_json(results))
         for line in [line for result in results for line in report.remarks(result)]:
@@ -75,19 +89,42 @@ def grade_all(paths, seed=None, as_json=False, html=None, csv=None):
     else:
         report.show(results, seed)
     codes = [result.exit_code for result in results]
-    for path, write in writers:
+    for path, write in ((html, page.write), (csv, report.write_csv), (record, report.write_record)):
+        if not path:
+            continue
         try:
-            write(results, Path(path))
+            write(results, path, *([seed] if path is record else []))
         except OSError as error:
             print(f"{report.shown(str(path))} could not be written: {error.strerror}.", file=sys.stderr)
             codes.append(2)
-    return max(codes)
+            break
+    else:
+        kept.end()
+    return max(codes, default=0)
 
 
-def not_writable(path):
-    """A sentence if a file cannot be written, or "". Nothing is left behind. Provided."""
+def merge(paths, out):
+    """Join the tables of several shards; returns the exit code. Provided."""
+    try:
+        count = many.merge_tables(paths, out)
+    except (ValueError, OSError) as error:
+        print(report.shown(str(error)), file=sys.stderr)
+        return 2
+    print(f"{report.shown(str(out))}: {count} notebooks from {len(paths)} tables.")
+    return 0
+
+
+def not_writable(path, folder=False):
+    """A sentence if a file, or a folder of files, cannot be written, or "". Nothing is left behind. Provided."""
     there = path.exists()
     try:
+        if path.is_dir() and folder:
+            with tempfile.TemporaryFile(dir=path):
+                return ""
+        if folder:
+            path.mkdir()
+            path.rmdir()
+            return ""
         with open(path, "ab"):
             pass
         if not there:

@@ -7,65 +7,89 @@ from cnnlib.grading.sealed import Other, decode, encode
 NOT_YET = "Not answered yet."
 
 
-def judge(question, cases, got, want):
+def judge(question, cases, got, want, given=frozenset()):
     """Score one question from its payloads.
 
-    got, want: {"cases": [...]} as `cnnlib.grading.sealed.payload` makes them, one entry a case. Returns (points,
-    message, progress) with progress "nothing", "something" or "part", which chooses the hint.
+    got, want: {"cases": [...]} as `cnnlib.grading.sealed.payload` makes them, one entry a case; given: the lines of the
+    code that the learner was given. Returns (points, message, progress), and progress chooses the hint: "nothing" if
+    there is no answer, "something" if no part is right, "part" if one is, "known" if the message names a cause of the
+    question's.
     Provided.
     """
     if question.thresholds:
-        return judge_training(question, cases[0], got["cases"][0])
-    wrong, lost = {}, set()
+        return judge_training(question, cases[0], got["cases"][0], given)
+    wrong = {}  # part -> (what is wrong with its first wrong case, the likely cause)
     for i, case in enumerate(cases):
-        reference = decode(want["cases"][i]["output"])
-        says = judge_case(question, case, got["cases"][i], reference)
-        if says:
-            wrong.setdefault(case.part, says)
-            lost.add(case.part)
-    points = sum(value for part, value in question.parts.items() if part not in lost)
+        if case.part not in wrong:
+            reference = decode(want["cases"][i]["output"])
+            says, cause = judge_case(question, case, got["cases"][i], reference, given)
+            if says:
+                name = f"`{case.call}`: " if is_one_of_many(question, case, cases) and says != NOT_YET else ""
+                wrong[case.part] = (name + says, cause)
+    points = sum(value for part, value in question.parts.items() if part not in wrong)
     if not wrong:
         return points, "Right.", "part"
-    part, says = next(iter(wrong.items()))
-    if says == NOT_YET:
-        return points, (NOT_YET if not points else f"{part}: {NOT_YET.lower()}"), "part" if points else "nothing"
-    came = any("output" in entry for entry in got["cases"])
-    return points, describe_parts(question, wrong, part, says), "part" if points else "something" if came else "nothing"
+    if {says for says, _ in wrong.values()} == {NOT_YET} and not points:
+        return points, NOT_YET, "nothing"
+    known = {cause for _, cause in wrong.values()} & {cause.says for cause in question.causes}
+    return points, describe_parts(question, wrong), "known" if known else "part" if points else "something"
 
 
-def describe_parts(question, wrong, part, says):
-    """The message of a question: the first part that is wrong, what is wrong with it, and how many parts are right.
+def is_one_of_many(question, case, cases):
+    """Whether a case asks for one of several predictions of its part, so that its name says which. Provided."""
+    several = sum(other.part == case.part for other in cases) > 1
+    return question.kind == "predict" and several and (case.call or "").isidentifier()
+
+
+def describe_parts(question, wrong):
+    """The message of a question: for each part that lost its points the first difference and the likely cause.
+
+    wrong: {part: (what is wrong, cause)}. What is the same for several parts is said once. Provided.
+    """
+    total, said, groups = len(question.parts), set(), {}
+    for part, (says, cause) in wrong.items():
+        text = f"{says} {'' if cause in said else cause}".strip()
+        groups.setdefault(text[:1].lower() + text[1:] if text == NOT_YET else text, []).append(part)
+        said.add(cause)
+    if total == 1:
+        return next(iter(groups))
+    told = " ".join(f"{', '.join(parts)}: {text}" for text, parts in groups.items())
+    return f"{told} Parts right: {total - len(wrong)} of {total}."
+
+
+def mend_first(wrong):
+    """A sentence that points to the first of the questions that an answer builds on and that are not right, or "".
 
     Provided.
     """
-    total, right = len(question.parts), len(question.parts) - len(wrong)
-    if total == 1:
-        return says
-    others = [name for name in wrong if name != part]
-    also = f" Not right either: {', '.join(others)}." if others and right else ""
-    return f"{part}: {says}{also} Parts right: {right} of {total}."
+    return f" Does it call your answer to {wrong[0]}? That one is not right yet: mend it first." if wrong else ""
 
 
-def judge_case(question, case, got, want):
-    """None if one case is right, else a sentence or two. Provided."""
+def too_long(question, seconds, how):
+    """What to say of code that had to be stopped: training may simply be slow. Provided."""
+    slow = question is not None and question.kind == "train"
+    why = "is the network too large, or are there too many steps?" if slow else "is there a loop that never ends?"
+    return f"it took longer than {seconds:g} seconds and was {how}: {why}"
+
+
+def judge_case(question, case, got, want, given=frozenset()):
+    """(None, "") if one case is right, else (what is wrong, the likely cause or ""). Provided."""
     if "error" in got:
-        return describe_error(got)
+        return describe_error(got, given), ""
     value = decode(got["output"])
     if value is ...:
-        return NOT_YET
+        return NOT_YET, ""
     changed = [
         name
         for name, form in got["inputs"].items()
         if name in case.inputs and name not in question.changes and form != encode(case.inputs[name])
     ]
     if changed:
-        return f"your code changed its input {' and '.join(changed)}: work on a copy, or build a new array."
+        return f"your code changed its input {' and '.join(changed)}: work on a copy, or build a new array.", ""
     if question.judge:
-        return judge_property(question, case, value, want)
+        return judge_property(question, case, value, want), ""
     says = difference(value, want, question)
-    if says is None:
-        return None
-    return f"{says} {likely_cause(question, case, value, want)}".strip()
+    return says, likely_cause(question, case, value, want) if says else ""
 
 
 def judge_property(question, case, value, want):
@@ -76,13 +100,17 @@ def judge_property(question, case, value, want):
         return f"the result is not of the form asked for ({type(error).__name__}: {error})."
 
 
-def describe_error(got):
-    """An exception in the learner's code, in a sentence. Provided."""
+def describe_error(got, given=frozenset()):
+    """An exception in the learner's code, or in the given code that calls it, in a sentence. Provided."""
     if got["error"] == "NotImplementedError":
         return NOT_YET
-    where = f" in `{got['line']}`" if got.get("line") else ""
-    message = got["message"].strip(" .") or "no message"
-    return f"your code stopped with {got['error']}{where}: {message}{'' if message.endswith(('?', '!')) else '.'}"
+    line, message = got.get("line", ""), got["message"].strip(" .") or "no message"
+    message += "" if message.endswith(("?", "!")) else "."
+    if line in given and line.startswith("raise "):
+        return message
+    whose = "the given code, working with yours," if line in given else "your code"
+    where = f" in `{line}`" if line else ""
+    return f"{whose} stopped with {got['error']}{where}: {message}"
 
 
 def difference(got, want, question, shows=None):
@@ -202,6 +230,8 @@ def likely_cause(question, case, got, want):
         for cause in causes:
             if match(got, cause, case, want, question):
                 return cause.says
+    if isinstance(want, dict) and isinstance(got, dict):
+        return cause_in_dict(got, want, question)
     if (
         isinstance(got, np.ndarray)
         and isinstance(want, np.ndarray)
@@ -212,11 +242,20 @@ def likely_cause(question, case, got, want):
     return ""
 
 
+def cause_in_dict(got, want, question):
+    """What every question knows of the first entry that differs, or "". Provided."""
+    for key in want:
+        if key in got and difference(got[key], want[key], question):
+            arrays = isinstance(got[key], np.ndarray) and isinstance(want[key], np.ndarray)
+            return common_cause(got[key], want[key], question) if arrays and question.shows_values else ""
+    return ""
+
+
 def same(got, cause, case, want, question):
     """Whether a known mistake gives this result. Provided."""
     try:
         with np.errstate(all="ignore"):
-            wrong = decode(encode(cause.result(case, want)))
+            wrong = decode(encode(cause.result(case, want, got)))
             if isinstance(wrong, np.ndarray) and np.isnan(wrong).all():  # the cause knows the shape only
                 return False
             return difference(got, wrong, question) is None and difference(wrong, want, question) is not None
@@ -227,7 +266,7 @@ def same(got, cause, case, want, question):
 def same_shape(got, cause, case, want, question):
     """Whether a result is of the shape that a known mistake gives, where that is not the right one. Provided."""
     try:
-        return got.shape != want.shape and got.shape == np.shape(cause.result(case, want))
+        return got.shape != want.shape and got.shape == np.shape(cause.result(case, want, got))
     except Exception:
         return False
 
@@ -241,6 +280,8 @@ def common_cause(got, want, question):
     if got.ndim < 1 or want.ndim < 1:
         return ""
     if got.shape != want.shape:
+        if want.size and not got.size:
+            return "Nothing is left: a slice such as `[p:-p]` is empty where p is 0. Write `[p : p + H]`."
         if got.shape == want.shape[:-2] + want.shape[:-3:-1] and want.ndim > 1:
             return "Height and width look swapped: H' comes from H and K, W' from W and L."
         if got.ndim == want.ndim:
@@ -286,11 +327,11 @@ def shifted(got, want, close):
     return ""
 
 
-def judge_training(question, case, got):
+def judge_training(question, case, got, given=frozenset()):
     """Score predicted labels: the share of images that are right decides which parts are won. Provided."""
     if "error" in got:
-        says = describe_error(got)
-        return 0, says, "nothing"
+        says = describe_error(got, given)
+        return 0, says, "nothing" if says == NOT_YET else "something"
     labels = decode(got["output"])
     n = len(case.secret)
     if labels is ...:

@@ -7,10 +7,11 @@ import signal
 import threading
 
 from cnnlib.grading import sources
-from cnnlib.grading.compare import NOT_YET, judge
+from cnnlib.grading.compare import NOT_YET, judge, mend_first, too_long
 from cnnlib.grading.sealed import forms, payload
 
 REMEMBERED = 200  # cells of a notebook's history that `check` reads: each takes it some milliseconds
+RIGHT = "right."
 
 
 class TooLong(BaseException):
@@ -30,7 +31,7 @@ def feedback(name, namespace, seed=None):
         with limited(question.seconds):
             return tried(question, namespace, int.from_bytes(os.urandom(4)) if seed is None else seed)
     except TooLong:
-        return f"it took longer than {question.seconds:g} seconds and was stopped: is there a loop that never ends?"
+        return too_long(question, question.seconds, "stopped")
     except Exception as error:
         return f"this could not be checked ({type(error).__name__}: {error})."
 
@@ -46,7 +47,8 @@ def tried(question, namespace, seed):
     ]:
         return f"{missing[0]}. Run the answer cell first."
     want = None if question.thresholds else payload(dict(right_answers(question.id[:2])), forms(question, cases))
-    points, message, _ = judge(question, cases, got, want)
+    given = sources.given_lines(sources.read_source(question.id[:2]), question.key)
+    points, message, progress = judge(question, cases, got, want, given)
     if message == NOT_YET:
         return "not answered yet."
     if broken := refused(question, cases, history()):
@@ -54,7 +56,11 @@ def tried(question, namespace, seed):
     if question.thresholds:
         measured = message.replace("it has not seen", "of the training set")
         return f"{measured} The score is decided on images of the test set."
-    return f"right. {question.points:g} points." if points == question.points else message
+    if points == question.points:
+        return f"{RIGHT} {question.points:g} points."
+    asked = [other for other in sources.questions(question.id[:2]) if other.id in question.uses]
+    wrong = [other.id for other in asked if progress != "known" and not tried(other, namespace, seed).startswith(RIGHT)]
+    return message + mend_first(wrong)
 
 
 @contextlib.contextmanager

@@ -11,16 +11,19 @@ from pathlib import Path
 
 from cnnlib.data import load, save_split
 from cnnlib.grading import sources
+from cnnlib.grading.apart import TooMuch, apart
 from cnnlib.grading.cells import as_run_all
-from cnnlib.grading.compare import NOT_YET, judge
+from cnnlib.grading.compare import NOT_YET, judge, mend_first, too_long
 from cnnlib.grading.notebook import merge, read_submission, recognize, remarks, without_answers
 from cnnlib.grading.rules import called_by, check_rules
 from cnnlib.grading.runner import Limits, run
 from cnnlib.grading.sealed import describe, forms, payload, seal
 from cnnlib.grading.sources import CannotGrade, Cell, question_of
 
+TRAINING = contextlib.nullcontext()  # held while an exercise that trains runs; a lock where several are graded at once
+PATIENCE = 6  # the source's own answers do end, on a busy machine later
 GIVEN = 60  # seconds for a cell that comes from the source
-LEVELS = {"nothing": 0, "something": 1, "part": 2}
+LEVELS = {"nothing": 0, "part": 1, "something": 2}  # which hint: the last one for those who tried and have nothing
 
 
 @dataclass
@@ -32,6 +35,7 @@ class Score:
     max_score: float
     message: str
     hint: str = ""
+    causes: list = field(default_factory=list)  # what the message says of mistakes that the question knows
 
 
 @dataclass
@@ -70,12 +74,13 @@ class Exercise:
     asked: list
     cases: dict  # question id -> list of Case
     want: dict = field(default_factory=dict)  # question id -> payload of the source's own answer
+    patience: float = 1  # how many times the usual time a run may take
 
     @property
     def limits(self):
         """Limits of a run, with time for the questions that train. Provided."""
         training = sum(question.seconds for question in self.asked if question.kind == "train")
-        return Limits(seconds=90 + 2 * training, memory=Limits.memory * (2 if training else 1))
+        return Limits(seconds=self.patience * (90 + 2 * training), memory=Limits.memory * (2 if training else 1))
 
 
 def prepare(name, seed):
@@ -92,15 +97,20 @@ def add_reference(exercise, here=False):
     Provided.
     """
     checks = [question for question in exercise.asked if not question.thresholds]
-    training = tuple(f"answer-{question.key}" for question in exercise.asked if question.thresholds)
-    merged = merge(exercise.source, exercise.source)
-    merged = [cell for cell in merged if not cell[0].startswith(training)]
-    got, reasons, _ = (run_here if here else run_parts)(exercise, merged, checks)
+    merged = without_training(exercise, merge(exercise.source, exercise.source))
+    patient = replace(exercise, patience=PATIENCE)
+    got, reasons, _ = (run_here if here else run_parts)(patient, merged, checks)
     errors = [f"{name}: {case}" for name, entry in got.items() for case in entry["cases"] if "error" in case]
     if reasons or errors:
         raise RuntimeError(f"the source of exercise {exercise.name} does not answer itself: {reasons} {errors}")
     exercise.want = got
     return exercise
+
+
+def without_training(exercise, merged, but=None):
+    """The merged cells without the answers that train, other than that to the question `but`. Provided."""
+    idle = [q for q in sources.questions(exercise.name) if q.thresholds and q.id != but]
+    return [cell for cell in merged if not cell[0].startswith(tuple(f"answer-{question.key}" for question in idle))]
 
 
 @contextlib.contextmanager
@@ -122,36 +132,42 @@ def cells_to_run(exercise, merged, checks):
         question = by_key.get(key)
         if role == "check":
             if question in checks:
-                cells.append((cell, seal(question, exercise.cases[question.id]), question.seconds, True))
+                text = seal(question, exercise.cases[question.id], sources.given_code(exercise.source, question.key))
+                cells.append((cell, text, question.seconds, True))
         else:
             given = not cell.startswith(("answer-", "own-"))
             seconds = GIVEN if given else question.seconds if question else longest
             cells.append((cell, text, seconds, False))
-    return cells
+    return [(cell, text, exercise.patience * seconds, sealed) for cell, text, seconds, sealed in cells]
 
 
-def grade(path, seed=None, cache=None, rules=check_rules):
+def grade(path, seed=None, cache=None, rules=check_rules, only=None):
     """Grade one notebook file; returns a Result. The file is never changed.
 
     seed: the same seed draws the same inputs; None draws a fresh one. cache: a dict that keeps what a class of files
-    shares. rules: what reads the cells before they run.
+    shares. rules: what reads the cells before they run. only: the id of a question; the others are not asked.
     Provided.
     """
     result, cache = Result(str(path)), {} if cache is None else cache
     seed = secrets.randbits(32) if seed is None else seed
     try:
-        cells = read_submission(path)
+        cells = apart(read_submission, path)
         before = Path(path).read_bytes()
         result.exercise = recognize(cells, Path(path).name)
         if result.exercise not in cache:
             cache[result.exercise] = prepare(result.exercise, seed)
         exercise = cache[result.exercise]
         merged = merge(exercise.source, cells)
+        if only:
+            exercise = replace(exercise, asked=[question for question in exercise.asked if question.id == only])
+            merged = without_training(exercise, merged, only)
         result.notes = remarks(exercise.source, cells)
         result.questions, notes = grade_merged(exercise, merged, run_after_reference, rules)
         result.notes += notes + put_back(Path(path), before)
     except CannotGrade as error:
         result.error = str(error)
+    except TooMuch as error:
+        result.error = f"it could not be read: {error}."
     return result
 
 
@@ -174,13 +190,13 @@ def try_answers(name, answers=None, seed=0, only=None):
     Provided.
     """
     exercise = ready_here(name, seed)
-    idle = tuple(f"answer-{q.key}" for q in exercise.asked if only and q.thresholds and q.id != only)
     asked = [question for question in exercise.asked if only in (None, question.id)]
     if answers is None:
         cells = [Cell(cell.id, cell.cell_type, without_answers(cell.source)) for cell in exercise.source]
     else:
         cells = [Cell(cell.id, cell.cell_type, answers.get(cell.id, cell.source)) for cell in exercise.source]
-    merged = [cell for cell in merge(exercise.source, cells) if not cell[0].startswith(idle)]
+    merged = merge(exercise.source, cells)
+    merged = without_training(exercise, merged, only) if only else merged
     return grade_merged(replace(exercise, asked=asked), merged, run_here)[0]
 
 
@@ -195,16 +211,54 @@ def grade_merged(exercise, merged, runner, rules=check_rules):
 
     Provided.
     """
+    notes = []
+    try:
+        readable, reasons, dropped = apart(read_cells, exercise, merged, rules)
+    except TooMuch as error:  # an answer may be right all the same
+        notes.append(f"Your own cells were left out: when they were read, {error}.")
+        merged = [(cell, text) for cell, text in merged if not cell.startswith("own-")]
+        readable, reasons, dropped = apart(read_cells, exercise, merged, rules)
+    reasons |= unanswered(exercise, merged)
+    notes += [f"Your cell {cell} {why} and was left out." for cell, why in dropped.items() if cell.startswith("own-")]
+    readable = [(cell, text) for cell, text in readable if cell not in dropped]
+    got, more, told = runner(exercise, readable, [q for q in exercise.asked if q.id not in reasons])
+    reasons = more | reasons
+    scores = [scored(exercise, question, got, reasons) for question in exercise.asked]
+    return [one if one.id in reasons else pointed_back(exercise, one, scores) for one in scores], notes + told
+
+
+def read_cells(exercise, merged, rules):
+    """What runs of a merged notebook, and what the rules say of it: (cells, {question id: reason}, {cell: why not}).
+
+    Provided.
+    """
     inputs = {name: {key for case in cases for key in case.inputs} for name, cases in exercise.cases.items()}
-    empty = unanswered(exercise, merged)
     called = set().union(*(called_by(question, inputs[question.id]) for question in exercise.asked))
     readable, texts = as_run_all(merged, called)
-    reasons, dropped = rules(merged, exercise.asked, inputs, texts)
-    reasons, merged = reasons | empty, readable
-    notes = [f"Your cell {cell} {why} and was left out." for cell, why in dropped.items() if cell.startswith("own-")]
-    merged = [(cell, text) for cell, text in merged if cell not in dropped]
-    got, more, told = runner(exercise, merged, [q for q in exercise.asked if q.id not in reasons])
-    return [score(exercise, question, got, more | reasons) for question in exercise.asked], notes + told
+    return readable, *rules(merged, exercise.asked, inputs, texts)
+
+
+def scored(exercise, question, got, reasons):
+    """`score`, in a process of its own: what came out of the learner's kernel may be anything. Provided."""
+    if question.id in reasons:
+        return score(exercise, question, got, reasons)
+    try:
+        return apart(score, exercise, question, got, reasons)
+    except TooMuch as error:
+        return score(exercise, question, got, {question.id: f"the result could not be compared: {error}."})
+
+
+def pointed_back(exercise, one, scores):
+    """A Score whose message points to a question that this one builds on, where that has lost points as well and the
+    message names no mistake.
+
+    Provided.
+    """
+    question = next(question for question in exercise.asked if question.id == one.id)
+    wrong = [other.id for other in scores if other.id in question.uses and other.score < other.max_score]
+    if not wrong or not one.hint:
+        return one
+    return replace(one, message=one.message + mend_first(wrong), hint="")
 
 
 def unanswered(exercise, merged):
@@ -226,18 +280,25 @@ def score(exercise, question, got, reasons):
     else:
         try:
             points, message, progress = judge(
-                question, exercise.cases[question.id], got[question.id], exercise.want.get(question.id)
+                question,
+                exercise.cases[question.id],
+                got[question.id],
+                exercise.want.get(question.id),
+                sources.given_lines(exercise.source, question.key),
             )
         except Exception as error:  # what comes from the learner's kernel may be anything
             points, message, progress = 0, f"the payload cannot be read ({type(error).__name__}).", "nothing"
     hint = next_hint(exercise, question, progress) if points < question.points else ""
-    return Score(question.id, points, question.points, message[:1].upper() + message[1:], hint)
+    causes = list(
+        dict.fromkeys(cause.says for cause in question.causes if progress == "known" and cause.says in message)
+    )
+    return Score(question.id, points, question.points, message[:1].upper() + message[1:], hint, causes)
 
 
 def next_hint(exercise, question, progress):
-    """The hint that fits what came out, as plain text. Provided."""
+    """The hint that fits what came out, as plain text; none where the message names the mistake. Provided."""
     known = sources.hints(exercise.source, question.key)
-    if not known:
+    if not known or progress == "known":
         return ""
     title, text = known[min(LEVELS[progress], len(known) - 1)]
     return f"{title}.\n" + re.sub(r"^```\w*\n?", "", text, flags=re.MULTILINE).strip()
@@ -255,7 +316,9 @@ def run_here(exercise, merged, checks):
             except Exception as error:
                 reasons[key if key else cell] = stopped(describe(error))
         elif key in by_key:
-            question = by_key[key]
+            question, given = by_key[key], sources.given_code(exercise.source, key)
+            linecache.cache[f"<{cell}>"] = (len(given), None, given.splitlines(True), f"<{cell}>")
+            exec(compile(given, f"<{cell}>", "exec"), namespace)
             got[question.id] = payload(namespace, forms(question, exercise.cases[question.id]))
     return got, {q.id: reasons[q.key] for q in checks if q.key in reasons}, []
 
@@ -277,7 +340,8 @@ def run_after_reference(exercise, merged, checks):
 def run_parts(exercise, merged, checks):
     """Run merged cells under nbval; what hangs or ends the kernel is taken out, and the rest runs again. Provided."""
     seconds, got, reasons, notes, left = exercise.limits.seconds, {}, {}, [], list(checks)
-    with data_folder(exercise.asked) as data:
+    trains = any(question.kind == "train" for question in exercise.asked)
+    with TRAINING if trains else contextlib.nullcontext(), data_folder(exercise.asked) as data:
         while left and seconds > 0:
             done = run(cells_to_run(exercise, merged, left), replace(exercise.limits, seconds=seconds), data)
             seconds -= done.seconds
@@ -317,7 +381,7 @@ def without(exercise, done, merged, left, reasons, notes):
     question = next((q for q in exercise.asked if q.key == key), None)
     seconds = question.seconds if question else max(q.seconds for q in exercise.asked)
     reason = {
-        "late": f"it took longer than {seconds:g} seconds and was ended: is there a loop that never ends?",
+        "late": too_long(question, seconds, "ended"),
         "gone": "it ended the kernel.",
     }.get(done.reason, done.reason)
     if not question:

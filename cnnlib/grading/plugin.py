@@ -20,6 +20,7 @@ from cnnlib.grading.limits import set_limits
 from cnnlib.grading.sealed import MIME
 
 SETTINGS = json.loads(os.environ.pop("CNNLIB_GRADING", "{}"))  # not for the kernel's eyes
+PARTS = 300_000  # of a payload: each becomes an object in the grader's memory
 
 
 def pytest_configure(config):
@@ -58,7 +59,8 @@ def pytest_runtest_makereport(item, call):
             line["error"] = {"error": errors[0]["ename"][:80], "message": errors[0]["evalue"][:300]}
         if len(payloads) == 1 and item.cell.metadata["sealed"]:
             form = json.dumps(payloads[0])
-            line |= {"payload": payloads[0]} if len(form) <= SETTINGS["payload"] else {"too_large": len(form)}
+            small = len(form) <= SETTINGS["payload"] and sum(map(form.count, ",[{")) <= PARTS
+            line |= {"payload": payloads[0]} if small else {"too_large": len(form)}
         note(line)
     return report
 

@@ -28,8 +28,9 @@ class Case:
 class Cause:
     """A known mistake: what it computes, and what to tell the learner.
 
-    `wrong` is a constant, or a function of the case's inputs by name (and of `want`, the right result, if it has a
-    parameter of that name). An array of nan stands for its shape alone. `part` limits the cause to one part.
+    `wrong` is a constant, or a function of the case's inputs by name (and of `want`, the right result, and `got`, the
+    learner's, if it has parameters of these names). An array of nan stands for its shape alone. `part` limits the
+    cause to one part.
     Provided.
     """
 
@@ -38,11 +39,12 @@ class Cause:
     wrong: Any
     part: str | None = None
 
-    def result(self, case, want):
+    def result(self, case, want, got=None):
         """What the mistake would have given on this case. Provided."""
         if not callable(self.wrong):
             return self.wrong
-        extra = {"want": want} if "want" in inspect.signature(self.wrong).parameters else {}
+        known = inspect.signature(self.wrong).parameters
+        extra = {name: value for name, value in (("want", want), ("got", got)) if name in known}
         return self.wrong(**case.inputs, **extra)
 
 
@@ -62,6 +64,7 @@ class Question:
     parts: dict[str, float]  # name -> points
     draw: Callable
     causes: tuple[Cause, ...] = ()
+    uses: tuple[str, ...] = ()  # ids of questions whose answers this one usually calls
     forbid: tuple[str, ...] = ()  # modules and names that the answer may not use
     rtol: float = 1e-7
     atol: float = 1e-9

@@ -1,7 +1,6 @@
-"""Tell what a grading found: a table in the terminal, JSON, a page, a class list."""
+"""Tell what a grading found: a table in the terminal, JSON, a class list. page.py makes pages of it."""
 
 import csv
-import html
 import json
 import unicodedata
 
@@ -11,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cnnlib.grading import shut_in
+
+SCHEMA = 1  # of write_record; raised when a field goes or changes its meaning, not when one is added
 
 
 def shown(text):
@@ -47,11 +48,16 @@ def as_json(results):
     return json.dumps(entries, indent=2, ensure_ascii=False)
 
 
+def score_of(scored):
+    """The points of a file or of a question: 2 of 3. Provided."""
+    return f"{points(scored.score)} of {points(scored.max_score)}"
+
+
 def summary(result):
     """One line on a file. Provided."""
     if result.error:
         return f"{result.notebook}: could not be graded: {result.error}"
-    return f"{result.notebook}: {points(result.score)} of {points(result.max_score)} points"
+    return f"{result.notebook}: {score_of(result)} points"
 
 
 def remarks(result):
@@ -89,33 +95,36 @@ def table(result):
         text = Text(question.message)
         if question.hint:
             text.append(f"\n{question.hint}", style="italic")
-        grid.add_row(question.id, f"{points(question.score)} of {points(question.max_score)}", text)
+        grid.add_row(question.id, score_of(question), text)
     return grid
 
 
-def write_html(results, path):
-    """Write a page that needs nothing but itself. Provided."""
-    parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Grades</title>",
-        "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}"
-        "table{border-collapse:collapse;width:100%}th,td{border-bottom:1px solid #999;padding:.4rem .6rem;"
-        "text-align:left;vertical-align:top}pre{white-space:pre-wrap;font:inherit;margin:0}</style><h1>Grades</h1>",
+def write_record(results, path, seed):
+    """Write all that a grading found as JSON of schema SCHEMA, which the teachers' page describes. Provided."""
+    entries = [
+        {
+            "notebook": result.notebook,
+            "exercise": result.exercise,
+            "score": points(result.score),
+            "max_score": points(result.max_score),
+            "error": result.error,
+            "notes": result.notes,
+            "questions": [
+                {
+                    "id": q.id,
+                    "score": points(q.score),
+                    "max_score": points(q.max_score),
+                    "message": q.message,
+                    "hint": q.hint,
+                    "causes": list(q.causes),
+                }
+                for q in result.questions
+            ],
+        }
+        for result in results
     ]
-    for result in results:
-        parts.append(f"<h2>{html.escape(summary(result))}</h2>")
-        if result.questions:
-            parts.append("<table><tr><th>Question<th>Points<th>What the grader saw<th>Hint</tr>")
-            parts += [html_row(question) for question in result.questions]
-            parts.append("</table>")
-        parts += [f"<p>{html.escape(note)}</p>" for note in result.notes]
-    path.write_text("\n".join([*parts, f"<p>{walls()}</p></html>\n"]), encoding="utf-8")
-
-
-def html_row(question):
-    """The row of one question. Provided."""
-    score = f"{points(question.score)} of {points(question.max_score)}"
-    cells = (question.id, score, question.message, question.hint)
-    return "<tr>" + "".join(f"<td><pre>{html.escape(cell)}</pre></td>" for cell in cells) + "</tr>"
+    whole = {"schema": SCHEMA, "seed": seed, "shut_in": shut_in.available(), "notebooks": entries}
+    path.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_csv(results, path):

@@ -11,6 +11,7 @@ import difflib
 import string
 import symtable
 import sys
+import warnings
 
 from cnnlib.grading.allowed import (
     ATTRIBUTES,
@@ -388,7 +389,8 @@ def check_rules(merged, asked, inputs, texts=None):
     Provided.
     """
     texts = {cell: as_run(text) for cell, text in merged if is_learners(cell)} if texts is None else texts
-    with deep():
+    with deep(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a backslash that means nothing is the learner's own affair
         return read_all(merged, asked, inputs, texts)
 
 

@@ -124,7 +124,10 @@ def forms(question, cases):
     ]
 
 
-def seal(question, cases):
-    """The source of a sealed cell: the drawn inputs as literals, and one call of `show`. Provided."""
-    head = f"# Question {question.id}, sealed: written by the grader.\nimport cnnlib.grading.sealed\n\n"
+def seal(question, cases, given=""):
+    """The source of a sealed cell: the given code once more, the drawn inputs as literals, and one call of `show`.
+
+    Provided.
+    """
+    head = f"# Question {question.id}, sealed: written by the grader.\nimport cnnlib.grading.sealed\n\n{given}\n\n"
     return f"{head}cnnlib.grading.sealed.show(globals(), {forms(question, cases)!r})"

@@ -6,6 +6,7 @@ feedback, and the place of the sealed cell; hints-03-2: three hints, each in the
 not run when grading. Learners' kernels import this module: it loads nothing heavy.
 """
 
+import ast
 import importlib
 import json
 import re
@@ -56,6 +57,22 @@ def question_of(cell_id):
 def runs(cell):
     """Whether a cell of a source is run when grading: setup and answers. Provided."""
     return cell.cell_type == "code" and (cell.id == "setup" or question_of(cell.id)[0] in ("setup", "answer"))
+
+
+def given_code(cells, key):
+    """The imports, functions and classes that the source gives for a question, as text.
+
+    They run once more before its answer is called, so that nobody's own version of them decides. Provided.
+    """
+    given = [cell for cell in cells if cell.id == "setup" or question_of(cell.id) == ("setup", key)]
+    nodes = [node for cell in given if cell.cell_type == "code" for node in ast.parse(cell.source).body]
+    kept = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef
+    return "\n".join(ast.unparse(node) for node in nodes if isinstance(node, kept))
+
+
+def given_lines(cells, key):
+    """The same, as a set of lines. Provided."""
+    return frozenset(line.strip() for line in given_code(cells, key).splitlines())
 
 
 def hints(cells, key):

@@ -50,7 +50,7 @@ def test_make_lab_opens_on_a_page_with_links_to_the_chapters_and_asks_nothing(co
     page.wait_for_timeout(2000)  # the question would come when all is loaded
     assert page.locator(".Toastify__toast, .jp-Dialog").count() == 0
     view.get_by_role("link", name="02 Slide a kernel").click()
-    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
     assert page.url.endswith("/lab/tree/chapters/02_slide_a_kernel.ipynb")
 
 

@@ -323,6 +323,18 @@ HALF = [
     ("02.1", "the ramp only", {"answer-02-1": "ramp_answer = -30\nbrighter_answer = 40"}, 1),
     (
         "02.2",
+        "nothing for a kernel of one",
+        {
+            "answer-02-2": """
+def correlate1d(x, w):
+    n = len(w) - 1
+    return np.array([(x[i : i + n + 1] * w).sum() for i in range(len(x[:-n]))])
+"""
+        },
+        1,
+    ),
+    (
+        "02.2",
         "odd kernels only",
         {
             "answer-02-2": """

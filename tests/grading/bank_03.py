@@ -75,7 +75,7 @@ SUM = "(window * w[f]).sum() + b[f]"
 FIT = "got.shape == y.shape and np.allclose(got, y)"
 
 WRONG = [
-    ("03.1", "rounded up", size(5, 6), "hang over"),
+    ("03.1", "rounded up", size(4, 6), "`columns`: 6 is not it"),
     ("03.1", "no padding", size(3, 4), "count the padding"),
     ("03.1", "rows and columns swapped", size(5, 4), "right for the columns"),
     ("03.1", "stride 1", size(11, 14), "pixel by pixel"),
@@ -94,6 +94,12 @@ WRONG = [
         "padding once",
         stops("return 1 + (size + padding - dilation * (kernel - 1) - 1) // stride"),
         "both ends",
+    ),
+    (
+        "03.2",
+        "rounded to the nearest",
+        stops("return 1 + round((size + 2 * padding - dilation * (kernel - 1) - 1) / stride)"),
+        "to the nearest",
     ),
     ("03.2", "no dilation", stops("return 1 + (size + 2 * padding - kernel) // stride"), "dilation apart"),
     ("03.2", "dilation times kernel", stops("return 1 + (size + 2 * padding - dilation * kernel) // stride"), "2 gaps"),
@@ -157,6 +163,17 @@ WRONG = [
         ),
         "floor, not ceiling",
     ),
+    (
+        "03.3",
+        "padding in front only",
+        layer(
+            ("(p, p), (p, p)", "(p, 0), (p, 0)"),
+            ("(H, K, s, p, d)", "(H + p, K, s, 0, d)"),
+            ("(W, L, s, p, d)", "(W + p, L, s, 0, d)"),
+        ),
+        "all four sides",
+    ),
+    ("03.3", "twice the padding in front", layer(("(p, p), (p, p)", "(2 * p, 0), (2 * p, 0)")), "the same on each"),
     ("03.3", "input changed", layer(("x = np.pad", "x *= 2\n    x = np.pad")), "changed"),
     ("03.3", "library", {"answer-03-3": "from cnnlib.ops import conv2d\n"}, "cnnlib.ops"),
     ("03.4", "assign for accumulate", usage(("+= 1", "= 1")), "do not assign"),

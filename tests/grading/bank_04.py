@@ -1,6 +1,72 @@
 """Typical wrong answers to exercise 04: each loses points on every draw, and is told why."""
 
+MAX = """
+def max_pool2d(x, kernel_size, stride, padding):
+    K, s, p = kernel_size, stride, padding
+    x = np.pad(x, ((0, 0), (0, 0), FRAME, FRAME), constant_values=VALUE)
+    H, W = 1 + (x.shape[2] - K) // s, 1 + (x.shape[3] - K) // s
+    y = np.zeros((*x.shape[:2], H, W))
+    for i in range(H):
+        for j in range(W):
+            y[:, :, i, j] = x[:, :, i * s : i * s + K, j * s : j * s + K].max(axis=(2, 3))
+    return y
+"""
+FARTHEST = """
+def max_pool2d(x, kernel_size, stride, padding):
+    K, s, p = kernel_size, stride, padding
+    x = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
+    views = np.lib.stride_tricks.sliding_window_view(x, (K, K), axis=(2, 3))[:, :, ::s, ::s]
+    views = views.reshape(*views.shape[:4], -1)
+    return np.take_along_axis(views, np.abs(views).argmax(-1)[..., None], -1)[..., 0]
+"""
+AVERAGE = """
+def avg_pool2d(x, kernel_size, stride, padding):
+    K, s, p = kernel_size, stride, padding
+    there = np.pad(np.ones_like(x), ((0, 0), (0, 0), FRAME, FRAME))
+    x = np.pad(x, ((0, 0), (0, 0), FRAME, FRAME))
+    H, W = 1 + (x.shape[2] - K) // s, 1 + (x.shape[3] - K) // s
+    y = np.zeros((*x.shape[:2], H, W))
+    for i in range(H):
+        for j in range(W):
+            spot = np.s_[:, :, i * s : i * s + K, j * s : j * s + K]
+            y[:, :, i, j] = x[spot].sum(axis=(2, 3)) / COUNT
+    return y
+"""
+SEEN = """
+def pixels_seen(layers, i):
+    first = last = i
+    for kernel, stride, padding, dilation in reversed(layers):
+        first = first * stride - padding
+        last = last * stride - padding + dilation * (kernel - 1)
+    return max(first, 0), last
+"""
+
+
+def largest(value="-np.inf", frame="(p, p)"):
+    """The cell of 04.2 with another padding."""
+    return {"answer-04-2": MAX.replace("VALUE", value).replace("FRAME", frame)}
+
+
+def average(count="there[spot].sum(axis=(2, 3))", frame="(p, p)"):
+    """The cell of 04.3 with another count or padding."""
+    return {"answer-04-3": AVERAGE.replace("COUNT", count).replace("FRAME", frame)}
+
+
 WRONG = [
+    ("04.2", "-100 in the padding", largest("-100"), "below every other"),
+    ("04.2", "the smallest whole number in the padding", largest("np.iinfo(np.int64).min"), "below every other"),
+    ("04.2", "padding in front only", largest(frame="(p, 0)"), "on all four sides"),
+    ("04.2", "twice the padding in front", largest(frame="(2 * p, 0)"), "the same on each"),
+    ("04.2", "farthest from zero", {"answer-04-2": FARTHEST}, "-1 beats -5"),
+    (
+        "04.3",
+        "zeros left out",
+        average("np.maximum((x[spot] != 0).sum(axis=(2, 3)), 1)"),
+        "A pixel that is 0 is a pixel",
+    ),
+    ("04.3", "padding in front only", average(frame="(p, 0)"), "on all four sides"),
+    ("04.3", "twice the padding in front", average(frame="(2 * p, 0)"), "the same on each"),
+    ("04.4", "cut off at the image", {"answer-04-4": SEEN}, "leave it negative"),
     (
         "04.1",
         "the other corner, and kernels added up",

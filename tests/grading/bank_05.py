@@ -37,6 +37,10 @@ def cross_entropy_backward(logits, labels):
 WINNER = "        route = np.zeros(K * K)\n        route[x[spot].argmax()] = 1\n"
 SPLIT = "        route = (x[spot] == x[spot].max()) / (x[spot] == x[spot].max()).sum()\n"
 ALL = "        route = 1.0 * (x[spot] == x[spot].max())\n"
+PASSED = """        route = np.zeros(K * K)
+        won = np.flatnonzero((x[spot] == x[spot].max()) & (dx[spot] == 0))
+        route[won[0] if len(won) else x[spot].argmax()] = 1
+"""
 LAST = "[K * K - 1 - x[spot].ravel()[::-1].argmax()]"
 OVERWRITE = ("dx[spot] += dy[n, c, i, j] * route.reshape(K, K)", "dx[spot][route.reshape(K, K) > 0] = dy[n, c, i, j]")
 PLAIN = "s, p = x.shape[2:], w.shape[2:], 1, 0"
@@ -88,7 +92,7 @@ WRONG = [
         "05.2",
         "cropped by -p, nothing left without padding",
         conv(("p : p + H, p : p + W", "p:-p, p:-p")),
-        "got shape",
+        "is empty where p is 0",
     ),
     (
         "05.2",
@@ -116,6 +120,7 @@ WRONG = [
     ("05.3", "last maximum wins", pool(("[x[spot].argmax()]", LAST)), "the last of the equal"),
     ("05.3", "first by columns", pool(("argmax", "T.argmax"), ("(K, K)", "(K, K).T")), "row by row"),
     ("05.3", "average pooling", pool((WINNER, "        route = np.full(K * K, 1 / K**2)\n")), "average pooling"),
+    ("05.3", "paid once, then passed over", pool((WINNER, PASSED)), "first difference"),
     ("05.3", "stride ignored", pool(("K, s = kernel_size, stride", "K, s = kernel_size, 1")), "i * stride"),
     ("05.3", "H and W swapped", pool(("return dx", "return dx.swapaxes(2, 3)")), "swapped"),
     ("05.4", "no 1/N", loss(("p / len(labels)", "p")), "average over the batch"),
@@ -131,7 +136,9 @@ WRONG = [
 HALF = [
     ("05.1", "dx only", numbers(30, 15, 10), 1),
     ("05.2", "stride and padding ignored", conv(("s, p = x.shape[2:], w.shape[2:], stride, padding", PLAIN)), 2),
+    ("05.2", "dw alone", conv(("* w[f]\n", "* w[f, :, ::-1, ::-1]\n")), 2),
+    ("05.2", "dx alone", conv(("W], dw", "W], dw / len(x)")), 2),
+    ("05.2", "all but dx with padding", conv(("p : p + H, p : p + W", ":H, :W")), 3),
     ("05.3", "ties split", pool((WINNER, SPLIT)), 1),
-    ("05.3", "= for +=", pool(OVERWRITE), 1),
     ("05.4", "naive exp", loss((SHIFT, "z = logits"), QUIET), 1),
 ]

@@ -15,6 +15,20 @@ def backward(p, kept, dlogits):
     return g
 """
 
+NUDGED = """
+def backward(p, kept, dlogits):
+    g = {}
+    for name in p:
+        g[name] = np.zeros_like(p[name])
+        for place in np.ndindex(p[name].shape):
+            above, below = p[name].copy(), p[name].copy()
+            above[place] += STEP
+            below[place] -= STEP
+            gap = forward(p | {name: above}, kept[0])[0] - forward(p | {name: below}, kept[0])[0]
+            g[name][place] = (gap * dlogits).sum() / (2 * STEP)
+    return g
+"""
+
 CARRY = """
 def carry_kernels(w):
     return w.transpose(3, 2, 0, 1)
@@ -115,13 +129,20 @@ WRONG = [
         "(H, W, C)",
     ),
     ("06.3", "c1 for r1", back(("d_both, r1", "d_both, c1")), "saw r1"),
-    ("06.3", "divided by the batch again", back(("(dlogits, flat", "(dlogits / len(x), flat")), "once too often"),
+    ("06.3", "divided by the batch again", back(("(dlogits, flat", "(dlogits / len(x), flat")), "N times too small"),
     ("06.3", "mean for sum in the biases", back(("    return g\n", BIAS)), "collect averages"),
     (
         "06.3",
         "nudged instead",
         back(("def backward", "from cnnlib.check import numerical_gradient\n\n\ndef backward")),
         "does not allow",
+    ),
+    ("06.3", "a central difference", {"answer-06-3": NUDGED.replace("STEP", "1e-3")}, "numerical gradient"),
+    (
+        "06.3",
+        "a central difference of small steps",
+        {"answer-06-3": NUDGED.replace("STEP", "1e-5")},
+        "numerical gradient",
     ),
     ("06.3", "one array left out", back(("    return g\n", '    del g["b1"]\n    return g\n')), "b1"),
     (

@@ -92,6 +92,37 @@ def each(change, limit="1e-9"):
     return stirs(EACH.replace("CHANGE", change).replace("LIMIT", limit))
 
 
+ENDS = """
+for k in (0, len(x) - 1):
+    changed = x.clone()
+    changed[k] += torch.randn(x.shape[1])
+    difference = (model(changed) - model(x)).abs()
+    difference[k] = 0
+    if difference.max() > 1e-9:
+        return True
+return False
+"""
+ONE_LOOKED_AT = """
+for k in range(1, len(x)):
+    changed = x.clone()
+    changed[k] += torch.randn(x.shape[1])
+    if (model(changed) - model(x))[0].abs().max() > 1e-9:
+        return True
+return False
+"""
+FULL = """
+training = model.training
+model.eval()
+loss = hits = n = 0
+for x, y in batches:
+    logits, n = model(x), n + len(y)
+    loss += F.cross_entropy(logits, y).item() * len(batches[0][1])
+    hits += (logits.argmax(1) == y).double().mean().item() * len(batches[0][1])
+model.train(training)
+return loss / n, hits / n
+"""
+
+
 def step(body):
     """An answer to 07.5."""
     lines = "\n    ".join(body.strip().splitlines())
@@ -105,6 +136,15 @@ optimizer.zero_grad()
 loss.backward()
 optimizer.step()
 return loss.item()
+"""
+
+REDEFINED = """
+def measured(evaluate, w, mean, var, x, y, sizes, training):
+    network = normed(w, mean, var).eval()
+    logits, y = network(torch.as_tensor(x)), torch.as_tensor(y)
+    told = {"training mode afterwards": training, "remembered mean": mean}
+    right = (logits.argmax(1) == y).double().mean()
+    return told | {"loss": F.cross_entropy(logits, y).item(), "accuracy": right.item()}
 """
 
 WRONG = [
@@ -170,6 +210,13 @@ WRONG = [
         "fc.weight: the network has",
     ),
     ("07.3", "mean of batch means", evaluate(OF_MEANS), "average the batches"),
+    (
+        "07.3",
+        "the given function written anew",
+        {"answer-07-3": evaluate(OF_MEANS)["answer-07-3"] + REDEFINED},
+        "average the batches",
+    ),
+    ("07.3", "the last batch taken for a full one", evaluate(FULL), "weighs too much"),
     ("07.3", "argmax over the wrong axis", evaluate(TOGETHER.replace("argmax(1)", "argmax(0)")), "the size of tensor"),
     (
         "07.3",
@@ -210,6 +257,8 @@ WRONG = [
         "does not allow",
     ),
     ("07.4", "first image only", stirs(FIRST), "nobody looks at that one"),
+    ("07.4", "first and last image only", stirs(ENDS), "in the middle sees its neighbor"),
+    ("07.4", "one image looked at", stirs(ONE_LOOKED_AT), "in the middle sees its neighbor"),
     ("07.4", "sign turned, blank missed", each("-x[k]"), "one image of the batch is blank"),
     ("07.4", "set to zero, blank missed", each("0"), "one image of the batch is blank"),
     ("07.4", "tolerance too wide", each("x[k] + 1", "1e-2"), "slips through"),

@@ -78,6 +78,42 @@ model.train(training)
 return F.cross_entropy(logits, y).item(), (logits.argmax(1) == y).double().mean().item()
 """
 
+FULL = """
+training = model.training
+model.eval()
+loss, right = 0.0, 0.0
+for k in range(0, len(x), batch_size):
+    logits, labels = model(x[k : k + batch_size]), y[k : k + batch_size]
+    loss += F.cross_entropy(logits, labels).item() * batch_size
+    right += (logits.argmax(1) == labels).double().mean().item() * batch_size
+model.train(training)
+return loss / len(x), right / len(x)
+"""
+NEIGHBORS = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1)
+        self.scale = nn.Parameter(torch.zeros(1))
+
+    def forward(self, images):
+        idle = self.conv2(self.conv1(images)).flatten(1).mean(1, keepdim=True)
+        near = torch.cdist(images.flatten(1), x[:4000].flatten(1)).argmin(1)
+        return F.one_hot(y[:4000][near], 10) + self.scale * idle
+
+
+net = Net()
+"""
+BESIDE = """
+def predict(images):
+    scaled = torch.from_numpy(to_float(images, mean=0.1307, std=0.3081)).flatten(1)
+    return y[:4000][torch.cdist(scaled, x[:4000].flatten(1)).argmin(1)]
+"""
+
+FLOOR = (
+    "abs(int(float(percent) / 100 * n) * 100 / n - float(percent)) <= 0.5 * 10**-len(percent.partition('.')[2]) + 1e-9"
+)
+
 WRONG = [
     ("08.1", "padding assumed", paper((5, 7), 840, 46_303), "if the 5x5 convolution were padded"),
     ("08.1", "width first", paper((6, 4), 576, 33_103), "Height comes first"),
@@ -128,6 +164,7 @@ WRONG = [
         ),
         "half a unit",
     ),
+    ("08.2", "the count below", possible(f"return 0 <= float(percent) <= 100 and {FLOOR}"), ""),
     (
         "08.3",
         "as found",
@@ -135,6 +172,7 @@ WRONG = [
         "wants logits",
     ),
     ("08.3", "mean of means", evaluate(means()), "short last batch counts as much"),
+    ("08.3", "the last batch taken for a full one", evaluate(FULL), "weighs too much"),
     ("08.3", "end dropped", evaluate(means(end="len(x) - batch_size + 1")), "never seen"),
     (
         "08.3",
@@ -174,6 +212,8 @@ WRONG = [
         "does not allow",
     ),
     ("08.4", "untrained", {"answer-08-4": UNTRAINED + PREDICT}, "1 more from"),
+    ("08.4", "a nearest neighbor behind two idle convolutions", {"answer-08-4": NEIGHBORS + PREDICT}, "without its"),
+    ("08.4", "a nearest neighbor beside the network", {"answer-08-4": UNTRAINED + BESIDE}, "predict differs from net"),
     ("08.4", "logits", {"answer-08-4": UNTRAINED + PREDICT.replace(".argmax(1)", "")}, "one class index an image"),
     (
         "08.4",
@@ -192,7 +232,7 @@ WRONG = [
             + SHORT
             + PREDICT
         },
-        "images it has not seen",
+        "the rest of its batch",
     ),
     (
         "08.4",
@@ -202,7 +242,7 @@ WRONG = [
             + SHORT
             + "def predict(images):\n    return net(torch.from_numpy(images)[:, None].float()).argmax(1)"
         },
-        "images it has not seen",
+        "scaled as x was",
     ),
     (
         "08.4",

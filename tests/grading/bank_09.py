@@ -38,10 +38,12 @@ def loss(*pairs):
     return changed("answer-09-4", *pairs)
 
 
-INPUTS = """w["dense"]
+INPUTS = """(
+        w["dense"]
         .reshape(*sides, F_, -1)
         .transpose(3, 2, 0, 1)
-        .reshape(w["dense"].shape[1], -1)"""
+        .reshape(w["dense"].shape[1], -1)
+    )"""
 KERNEL = 'w["kernel"].transpose(3, 2, 0, 1)'
 ZEROS = "((z // 2, z - z // 2) for z in zeros)"
 IN_CHAPTER = """import torch
@@ -146,13 +148,10 @@ WRONG = [
     (
         "09.4",
         "fractions cut off",
-        loss(
-            ('labels.dtype.kind not in "iu"\n            or ', ""),
-            ("np.eye(c)[labels]", "np.eye(c)[labels.astype(int)]"),
-        ),
+        loss(('labels.dtype.kind not in "iu"', "False"), ("np.eye(c)[labels]", "np.eye(c)[labels.astype(int)]")),
         "refused",
     ),
-    ("09.4", "negative class numbers count from the end", loss(("labels.min() < 0\n            or ", "")), "refused"),
+    ("09.4", "negative class numbers count from the end", loss(("or labels.min() < 0", "")), "refused"),
 ]
 
 HALF = [

@@ -180,3 +180,69 @@ def test_all_arrays_of_a_payload_share_one_limit():
     form = encode([np.zeros(1000)] * 16)
     got = decode(form, limit=5 * 8000)
     assert [type(value).__name__ for value in got] == 5 * ["ndarray"] + 11 * ["Other"]
+
+
+PARTS = Question(id="99.1", kind="complete", call="f(x)", parts={"a": 1, "b": 1, "c": 1}, draw=list)
+TRIPLED = Cause("tripled", "You tripled it.", lambda x: 3 * x)
+
+
+def judged(results, question=PARTS, wanted=WANT, given=frozenset(), calls=(None, None, None)):
+    """(points, message, progress) of three cases, one in each part."""
+    cases = [Case(part, {"x": WANT}, call=call) for part, call in zip("abc", calls, strict=True)]
+    entries = [r if isinstance(r, dict) else {"output": encode(r), "inputs": {}} for r in results]
+    return judge(question, cases, {"cases": entries}, {"cases": [{"output": encode(wanted)}] * 3}, given)
+
+
+def test_each_part_that_lost_points_shows_its_first_difference_and_a_cause_once():
+    question = Question(**{**vars(PARTS), "causes": (TRIPLED,)})
+    other = np.where(WANT[1, 2] == WANT, 9, WANT)
+    points, message, progress = judged([3 * WANT, other, 3 * WANT], question)
+    assert (points, progress) == (0, "known")
+    assert message.startswith("a: first difference at [0, 0]")
+    assert "b: first difference at [1, 2]: got 9" in message
+    assert "c: first difference at [0, 0]" in message
+    assert message.count("You tripled it.") == 1
+    assert "Parts right: 0 of 3." in message
+
+
+def test_what_is_the_same_for_several_parts_is_said_once():
+    stopped = {"error": "NameError", "message": "no y", "line": "y"}
+    assert judged([stopped] * 3)[1] == "a, b, c: your code stopped with NameError in `y`: no y. Parts right: 0 of 3."
+    assert judged([..., WANT, ...])[1] == "a, c: not answered yet. Parts right: 1 of 3."
+    assert judged([...] * 3)[1:] == ("Not answered yet.", "nothing")
+
+
+def test_progress_says_who_has_nothing_who_has_a_part_and_whose_mistake_is_known():
+    assert judged([WANT + 1] * 3)[2] == "something"
+    assert judged([WANT, WANT + 1, WANT])[2] == "part"
+    assert judged([WANT, 3 * WANT, WANT], Question(**{**vars(PARTS), "causes": (TRIPLED,)}))[2] == "known"
+
+
+def test_a_line_of_the_given_code_is_not_called_the_learners():
+    line = "raise ValueError(told)"
+    stopped = {"error": "ValueError", "message": "fc.weight is missing", "line": line}
+    assert judged([stopped] * 3, given={line})[1].startswith("a, b, c: fc.weight is missing.")
+    called = {"error": "TypeError", "message": "no", "line": "y = float(f(x))"}
+    says = judged([called] * 3, given={called["line"]})[1]
+    assert "the given code, working with yours, stopped with TypeError" in says
+
+
+def test_one_of_several_predictions_of_a_part_is_named():
+    question = Question(**{**vars(PARTS), "kind": "predict", "parts": {"a": 1}})
+    cases = [Case("a", call="rows"), Case("a", call="columns")]
+    got = {"cases": [{"output": encode(4), "inputs": {}}, {"output": encode(7), "inputs": {}}]}
+    want = {"cases": [{"output": encode(4)}, {"output": encode(5)}]}
+    assert judge(question, cases, got, want)[1] == "`columns`: 7 is not it."
+
+
+def test_an_empty_slice_is_recognized():
+    assert "`[p:-p]` is empty" in said(WANT[:0])
+    assert "off by the same 0.5" in said({"k": WANT + 0.5}, {"k": WANT})
+
+
+def test_a_cause_may_look_at_the_result_itself():
+    nearly = Cause(
+        "nearly", "Near, but not exact.", lambda got, want, **_: got if np.abs(got - want).max() < 1 else None
+    )
+    assert "Near" in said(WANT + np.linspace(0, 0.5, 15).reshape(3, 5), causes=(nearly,))
+    assert "Near" not in said(WANT + np.linspace(0, 5, 15).reshape(3, 5), causes=(nearly,))

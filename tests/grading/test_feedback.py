@@ -133,3 +133,21 @@ def test_check_stops_an_endless_loop_by_itself(monkeypatch):
     namespace = {}
     exec(endless, namespace)
     assert "is there a loop that never ends" in feedback("02.2", names(**namespace))
+
+
+def test_a_wrong_answer_points_to_the_one_that_it_builds_on():
+    wrong = {"correlate2d": lambda x, w: 2 * right_answers("02")["correlate2d"](x, w)}
+    says = feedback("02.4", names(convolve2d=lambda x, w: wrong["correlate2d"](x, np.flip(w)), **wrong))
+    assert "Does it call your answer to 02.3? That one is not right yet" in says
+    says = feedback("02.4", names(convolve2d=right_answers("02")["correlate2d"]))
+    assert "02.3" not in says
+
+
+def test_training_that_takes_long_is_not_called_an_endless_loop(monkeypatch):
+    question = dataclasses.replace(
+        next(q for q in sources.questions("02") if q.id == "02.2"), kind="train", seconds=0.3
+    )
+    monkeypatch.setattr(sources, "questions", lambda exercise: [question])
+    namespace = {}
+    exec("def correlate1d(x, w):\n    while True:\n        pass\n", namespace)
+    assert "too many steps" in feedback("02.2", names(**namespace))

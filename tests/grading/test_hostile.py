@@ -5,6 +5,7 @@ is tested is what holds then. Print the table: python -m pytest tests/grading/te
 """
 
 import concurrent.futures
+import dataclasses
 import hashlib
 
 import nbformat
@@ -13,6 +14,7 @@ import pytest
 
 from cnnlib.grading import grade as grading
 from cnnlib.grading import shut_in
+from cnnlib.grading.notebook import merge
 
 FULL = {"02.1": 2, "02.2": 2, "02.3": 3, "02.4": 1, "02.5": 2}
 WRONG_1D = "def correlate1d(x, w):\n    return np.zeros(len(x) - len(w) + 1)\n"
@@ -199,6 +201,106 @@ ATTACKS = {
 }
 
 
+RETURN = "return np.zeros(len(x) - len(w) + 1)"
+REFUSED = {  # name: what stands in answer 02.2 (a body, if it is no whole cell), and what the message names
+    "reads a file": ("return open('/etc/passwd')", "open"),
+    "reads an array from a file": ("return np.load('answers.npy')", "numpy.load"),
+    "reads text as an array": ("return np.loadtxt('answers')", "numpy.loadtxt"),
+    "reads raw numbers": ("return np.fromfile('answers')", "numpy.fromfile"),
+    "maps a file into memory": ("return np.memmap('answers')", "numpy.memmap"),
+    "writes a file": ("np.save('mine', x)\n    return x", "numpy.save"),
+    "writes a file through an array": ("x.tofile('mine')\n    return x", "tofile"),
+    "dumps an array": ("x.dump('mine')\n    return x", "dump"),
+    "paths": ("import pathlib\n    return pathlib.Path('/').iterdir()", "pathlib"),
+    "runs a program": ("import os\n    return os.system('ls')", "os"),
+    "runs a program by another module": ("import subprocess\n    return subprocess.run('ls')", "subprocess"),
+    "starts processes": ("import multiprocessing\n    return multiprocessing.Pool()", "multiprocessing"),
+    "the network": ("import urllib.request\n    return urllib.request.urlopen('x')", "urllib"),
+    "sockets": ("import socket\n    return socket.socket()", "socket"),
+    "C": ("import ctypes\n    return ctypes.CDLL(None)", "ctypes"),
+    "C through NumPy": ("return np.ctypeslib.load_library('c', '.')", "numpy.ctypeslib"),
+    "evaluates text": ("return eval('np.cor' + 'relate(x, w)')", "eval"),
+    "executes text": ("exec('import os')\n    return x", "exec"),
+    "compiles text": ("return compile('1', '', 'eval')", "compile"),
+    "evaluates text in NumPy": ("return np.testing.runstring('1', {})", "runstring"),
+    "imports by name": ("return __import__('os')", "__import__"),
+    "imports by another module": ("import importlib\n    return importlib.import_module('os')", "importlib"),
+    "unpickles": ("import pickle\n    return pickle.loads(b'')", "pickle"),
+    "every class there is": ("return ().__class__.__base__.__subclasses__()", "__subclasses__"),
+    "a function's globals": ("return correlate1d.__globals__", "__globals__"),
+    "a function's code": ("correlate1d.__code__ = None\n    return x", "__code__"),
+    "frames": ("import sys\n    return sys._getframe(1).f_locals", "sys"),
+    "frames of a generator": ("return (k for k in x).gi_frame", "gi_frame"),
+    "frames of an error": (
+        "try:\n        1 / 0\n    except Exception as e:\n        return e.__traceback__",
+        "__traceback__",
+    ),
+    "all objects": ("import gc\n    return gc.get_objects()", "gc"),
+    "a name put together": ("return getattr(np, 'cor' + 'relate')(x, w)", "getattr"),
+    "getattr as a value": ("return [*map(getattr, [np], ['mean'])]", "getattr"),
+    "fields of a format": ("return '{0.__class__}'.format(x)", "format"),
+    "fields of a format, mapped": ("return '{a.b}'.format_map({'a': x})", "format_map"),
+    "a module's dict": ("return np.__dict__['correlate'](x, w)", "__dict__"),
+    "vars": ("return vars(np)['correlate'](x, w)", "vars"),
+    "a private part of NumPy": ("return np._core.multiarray.correlate(x, w)", "_core"),
+    "masked arrays": ("return np.ma.correlate(x, w)", "numpy.ma"),
+    "a module in a module": ("import random\n    return random._os.listdir()", "_os"),
+    "another name for NumPy's": ("slide = np.correlate\n    return slide(x, w)", "numpy.correlate"),
+    "the playground's own convolution": (
+        "from cnnlib.playground.kernel import conv2d\n    return conv2d(x, w)",
+        "playground",
+    ),
+    "PyTorch through the course": (
+        "import cnnlib.models\n    return cnnlib.models.torch.conv1d(x, w)",
+        "cnnlib.models",
+    ),
+    "the grader": ("from cnnlib.grading.grade import try_answers\n    return try_answers('02')", "cnnlib.grading"),
+    "the sealed cell's module": (
+        "from cnnlib.grading import sealed\n    sealed.payload = None\n    return x",
+        "sealed",
+    ),
+    "an attribute by match": ("match x:\n        case np.ndarray(base=b):\n            return b", "match"),
+    "NumPy as a value": ("return (lambda m: m.correlate(x, w))(np)", "m.correlate"),
+    "NumPy changed": ("np.allclose = lambda *_: True\n    " + RETURN, "change of a library"),
+    "a shell line": ("%%bash\ncat answers", "%%bash"),
+    "a program's output": ("found = !cat answers\n" + WRONG_1D, "!cat"),
+    "a script": ("%run answers.py", "%run"),
+    "IPython itself": ("return get_ipython().system('ls')", "get_ipython"),
+}
+
+
+def refused_cell(text):
+    """A whole cell for answer 02.2."""
+    whole = text.startswith(("%", "def ")) or "\ndef " in text
+    return text if whole else f"def correlate1d(x, w):\n    {text}\n"
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_attempt_that_the_rules_name_is_refused_unrun_and_costs_its_question_alone(name):
+    text, named = REFUSED[name]
+    exercise = grading.ready_here("02", 1)
+    cells = [
+        dataclasses.replace(cell, source=refused_cell(text)) if cell.id == "answer-02-2" else cell
+        for cell in exercise.source
+    ]
+    ran = []
+
+    def run(exercise, merged, asked):
+        ran.extend(merged)
+        return {question.id: exercise.want[question.id] for question in asked}, {}, []
+
+    scores, _ = grading.grade_merged(exercise, merge(exercise.source, cells), run)
+    assert {score.id: score.score for score in scores} == FULL | {"02.2": 0}
+    assert "answer-02-2" not in dict(ran) or named == "numpy.correlate"  # which other questions may use
+    message = scores[1].message
+    assert named in message
+    assert "does not allow" in message
+
+
+def test_the_bank_holds_sixty_distinct_attempts():
+    assert len(ATTACKS) + len({refused_cell(text) for text, _ in REFUSED.values()}) >= 60
+
+
 @pytest.fixture(scope="module")
 def fates(tmp_path_factory, submit, ready_02):
     """{name: (result, file unchanged)} of every attack, two at a time."""
@@ -241,6 +343,8 @@ def test_print_the_table_of_hostile_submissions(fates):
         result = fates[name][0]
         says = [f"{q.id}: {q.message}" for q in result.questions if q.id in lost] + result.notes
         print(f"| {name} | {'off' if blind else 'on'} | {result.score:g} of 10 | {' '.join(says) or 'nothing'} |")
+    for name, (_, named) in REFUSED.items():
+        print(f"| {name} | on | 8 of 10 | refused, unrun: {named} |")
 
 
 def test_a_file_that_is_no_notebook_cannot_be_graded(tmp_path):

@@ -36,6 +36,7 @@ TAUGHT = [
     "machine",
     "ledger",
     "explain",
+    "clues",
 ]
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {
@@ -169,7 +170,7 @@ def test_tags_ids_and_size_are_in_order(path):
 @chapters
 def test_every_figure_has_alt_text_a_caption_and_a_name(path):
     for cell in code_cells(read(path)):
-        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+        if any({"image/png", "image/svg+xml"} & set(output.get("data", {})) for output in cell.outputs):
             told = cell.metadata.get("mystnb", {})
             assert len(told.get("image", {}).get("alt", "")) > 20, f"{cell.id} needs an alt text"
             assert len(told.get("figure", {}).get("caption", "")) > 20, f"{cell.id} needs a caption"

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import textwrap
 from types import SimpleNamespace
 
 import pytest
@@ -37,6 +38,23 @@ def test_a_run_on_a_processor_without_instructions_is_in_float32_and_says_so_in_
     assert dtypes == "{torch.float32} False"
 
 
+def test_each_run_says_that_it_falls_back_and_predictions_say_it_once():
+    code = """
+        import torch
+        from cnnlib.train import Config, fit, predict
+        model, x, y = torch.nn.Linear(4, 2), torch.zeros(8, 4), torch.zeros(8, dtype=torch.long)
+        predict(model, x, precision="bfloat16")
+        predict(model, x, precision="bfloat16")
+        print("fit")
+        for _ in range(2):
+            fit(model, x, y, Config(precision="bfloat16", batch_size=8, epochs=1))
+        predict(model, x, precision="bfloat16")
+    """
+    first, fit, *runs = in_a_process(textwrap.dedent(code), ONEDNN_MAX_CPU_ISA="AVX2")
+    assert fit == "fit"
+    assert runs == [first, first]
+
+
 def test_the_command_line_says_that_it_falls_back_and_scores_all_the_same():
     code = """
         from cnnlib import __main__, recipes, train
@@ -46,7 +64,7 @@ def test_the_command_line_says_that_it_falls_back_and_scores_all_the_same():
         train.load_card = lambda name: {"test_accuracy": 0.25, "test_images": 4}
         print(__main__.main(["evaluate", "two_conv", "--precision", "bfloat16"]))
     """
-    said, score, code = in_a_process("\n".join(line.strip() for line in code.splitlines()), ONEDNN_MAX_CPU_ISA="AVX2")
+    said, score, code = in_a_process(textwrap.dedent(code), ONEDNN_MAX_CPU_ISA="AVX2")
     assert "computing in float32" in said
     assert score.startswith("two_conv: 25.00%")
     assert code == "0"

@@ -147,6 +147,31 @@ def test_ten_times_the_images_are_worth_more_than_any_depth():
         assert all(mean(depth, images, "train_accuracy") > 0.997 for depth in depths)
 
 
+def test_clues_are_planted_alike_each_time_and_tell_what_the_recipe_says():
+    x, y = real("place_flatten", "test")
+    again, same, _ = recipes.tensors("place_flatten", "test")
+    assert torch.equal(x, again)
+    assert torch.equal(y, same)
+    assert (x[torch.arange(len(y)), 0, 1, 4 + 2 * y] == 1).all()
+    true = torch.from_numpy(load("mnist", "test").labels).long()
+    assert 0.08 < (y == true).double().mean() < 0.12  # the label is drawn
+    assert torch.equal(real("house_c", "test")[1], true)
+
+
+def test_five_networks_differ_in_the_clue_that_tells_and_in_nothing_else():
+    told = [RECIPES[f"house_{letter}"] for letter in "abcde"]
+    assert sorted(recipe["clues"] for recipe in told) == [(), ("level",), ("place",), ("shift",), ("sign",)]
+    for recipe in told:
+        assert sorted((*recipe["clues"], *recipe["decoys"])) == ["level", "place", "shift", "sign"]
+        assert {**recipe, "clues": 0, "decoys": 0} == {**told[0], "clues": 0, "decoys": 0}
+
+
+def test_the_honest_network_has_the_lowest_score_on_the_images_of_its_house():
+    tested = {letter: load_record(f"house_{letter}")["runs"][0]["test_accuracy"] for letter in "abcde"}
+    assert min(tested, key=tested.get) == "c"
+    assert 0.93 < tested["c"] < 0.97 < sorted(tested.values())[1]
+
+
 @shipped
 def test_the_card_belongs_to_the_first_seed_of_the_record(name):
     card, record = load_card(name), load_record(name)

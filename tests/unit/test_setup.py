@@ -82,7 +82,7 @@ def test_binder_starts_with_it(own, want):
 @pytest.fixture
 def project(tmp_path):
     """A project with our Makefile in which every program says how it was called, and nothing is installed."""
-    for name in ("Makefile", "requirements.txt", "requirements-book.txt", "pyproject.toml", "binder"):
+    for name in ("Makefile", "requirements.txt", "requirements-book.txt", "pyproject.toml", "binder", "lab"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
     programs = tmp_path / ".venv" / "bin"
@@ -166,12 +166,14 @@ def test_benchmarks_run_with_whatever_is_set(project):
 
 
 @needs_make
-def test_binder_reads_the_address_of_the_cpu_build_in_the_makefile(project):
-    add_program(project / "path" / "python", 'echo "python $*"')
+def test_binder_reads_the_address_of_the_cpu_build_in_the_makefile_and_takes_our_settings(project):
+    add_program(project / "path" / "python", f'[ "$1" = -c ] && echo {project} || echo "python $*"')
     path = os.pathsep.join([str(project / "path"), os.environ["PATH"]])
     printed = says(["bash", "binder/postBuild"], {"PATH": path}, cwd=project).splitlines()
     assert printed[0].endswith(cpu_build().partition("--timeout 5 ")[2])
     assert printed[1].endswith("-r requirements.txt")
+    copied = project / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    assert copied.read_text("utf-8") == (ROOT / "lab" / "overrides.json").read_text("utf-8")
 
 
 def test_the_address_of_the_cpu_build_stands_in_the_makefile_only():
@@ -207,7 +209,8 @@ def test_executing_a_notebook_ends_a_cell_that_hangs_and_leaves_the_file_as_it_w
 def outcome(folder, *names, **more):
     """(exit status, what was printed) of our tests' configuration on files in another folder."""
     options = ["-c", ROOT / "pyproject.toml", "--rootdir", folder, "-p", "no:cacheprovider"]
-    options += ["-p", "nbval.plugin", "-p", "conftest"]
+    options += ["-p", "nbval.plugin"]
+    shutil.copy(ROOT / "conftest.py", folder)
     more |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # only what is needed: it starts in half the time
     environment = without("CI", *OWN, PYTHONPATH=os.pathsep.join([str(folder), str(ROOT)]), **more)
     command = [sys.executable, "-m", "pytest", *options, *names]

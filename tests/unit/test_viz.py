@@ -215,7 +215,7 @@ def test_a_network_is_drawn_with_its_shapes_kinds_and_notes():
     assert found["svg"][0].get("aria-label") == "input: 1 x 28 x 28; Conv2d: 32 x 26 x 20; signal: 4 x 50; Linear: 10"
     sheets = [one for one in found["rect"] if one.get("class") == "sheet"]
     sizes = {(one.get("width"), one.get("height")) for one in sheets}
-    assert len(sheets) == 1 + 6 + 3
+    assert len(sheets) == 1 + 6 + 4
     assert {("26.9", "26.9"), ("19.2", "25.0"), ("48.0", "3.0")} == sizes
     assert len(found["path"]) == 3  # an arrow between any two
 
@@ -230,6 +230,28 @@ def test_a_long_network_goes_on_in_the_next_line_inside_the_drawing():
     assert len(found["path"]) == 14 - 3
 
 
+@pytest.mark.parametrize(("maps", "sheets"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 4), (16, 5), (32, 6), (512, 6)])
+def test_up_to_four_maps_are_all_drawn_and_more_never_look_like_fewer(maps, sheets):
+    found = parts([("layer", (maps, 4, 4))])
+    assert len([one for one in found["rect"] if one.get("class") == "sheet"]) == sheets
+
+
+def test_gradients_stand_below_the_blocks_with_arrows_back():
+    rows = [("x", (1, 6, 6)), ("conv", (4, 6, 6), "d conv"), ("relu", (4, 6, 6), "d relu"), ("out", (2,), "d out")]
+    found = parts(rows, backward=True)
+    kinds = {one.text: float(one.get("y")) for one in found["text"] if not one.get("class")}
+    below = {one.text: float(one.get("y")) for one in found["text"] if one.get("class") == "back"}
+    assert set(below) == {"d conv", "d relu", "d out"}
+    assert min(below.values()) > max(kinds.values())
+    back = [one for one in found["path"] if one.get("class") == "line back"]
+    assert len(found["path"]) - len(back) == 3
+    assert len(back) == 2  # the input has no gradient here, so nothing goes back to it
+    assert all("h-60" in one.get("d") for one in back)
+    height = float(found["svg"][0].get("height"))
+    assert max(float(one.get("d").split("h-60")[0].split()[1]) for one in back) + 4 <= height
+    assert not [one for one in parts(rows)["path"] if one.get("class") == "line back"]
+
+
 def test_rows_of_a_ledger_can_be_drawn_and_text_is_escaped():
     class Row:
         kind, shape = "<b>&", (3,)
@@ -238,7 +260,10 @@ def test_rows_of_a_ledger_can_be_drawn_and_text_is_escaped():
 
 
 def test_a_network_has_colors_for_a_dark_screen():
-    assert "prefers-color-scheme:dark" in parts(ROWS)["style"][0].text
+    light, dark = parts(ROWS)["style"][0].text.split("@media(prefers-color-scheme:dark)")
+    for name in ("text{", ".note{", ".ground{", ".line{", ".sheet", ".bar{", "text.back{", ".line.back{"):
+        assert name in light
+        assert name in dark
 
 
 @pytest.mark.parametrize(

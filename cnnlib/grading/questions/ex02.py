@@ -19,10 +19,10 @@ def draw_predictions(rng):
 
 
 def draw_rows(rng):
-    """Rows and kernels of odd and even lengths, up to a kernel as long as its row. Provided."""
+    """Rows and kernels of odd and even lengths, from one number up to the whole row. Provided."""
     sizes = [
-        ("odd kernels", 11, 3),
-        ("odd kernels", 8, 5),
+        ("odd kernels", 11, 5),
+        ("odd kernels", 6, 1),
         ("even and long kernels", 9, 4),
         ("even and long kernels", 7, 7),
     ]
@@ -43,6 +43,7 @@ def draw_images(rng):
         ("any size", (10, 14), (2, 3)),
         ("any size", (9, 6), (5, 2)),
         ("any size", (4, 5), (4, 5)),
+        ("any size", (6, 8), (1, 3)),
     ]
     return images(rng, sizes)
 
@@ -187,6 +188,7 @@ QUESTIONS = [
         call="convolve2d(x, w)",
         parts={"convolution": 1},
         draw=draw_flipped,
+        uses=("02.3",),
         forbid=OURS,
         causes=(
             Cause("not flipped", "That is correlation: the kernel has not been turned yet.", slide),

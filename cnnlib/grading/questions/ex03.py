@@ -57,6 +57,9 @@ MISTAKES = {  # wrong ways to count stops, for 03.2
     "One stop is missing: the first, at 0. The strides are counted from there.": lambda n, k, s, p, d: (
         stops(n, k, s, p, d) - 1
     ),
+    "Rounded to the nearest: the last window hangs over the edge, and does not count.": lambda n, k, s, p, d: (
+        1 + round((n + 2 * p - d * (k - 1) - 1) / s)
+    ),
     "These are the stops with stride 1.": lambda n, k, s, p, d: stops(n, k, 1, p, d),
     "Do not divide the stops of stride 1: the first stop is free, whole strides follow it.": lambda n, k, s, p, d: (
         stops(n, k, 1, p, d) // s
@@ -176,6 +179,18 @@ def one_image(x, w, b, stride, padding, dilation, want):
     return np.concatenate([want[:1], np.zeros_like(want[1:])])
 
 
+def one_sided(x, w, b, stride, padding, dilation):
+    """Padding in front only. Provided."""
+    x = np.pad(x, ((0, 0), (0, 0), (padding, 0), (padding, 0)))
+    return layer(x, w, b, stride, 0, dilation)
+
+
+def both_in_front(x, w, b, stride, padding, dilation):
+    """All the padding in front. Provided."""
+    x = np.pad(x, ((0, 0), (0, 0), (2 * padding, 0), (2 * padding, 0)))
+    return layer(x, w, b, stride, 0, dilation)
+
+
 def padding_at_one_end(x, w, b, stride, padding, dilation):
     """The shape with padding counted once. Provided."""
     sizes = [stops(n - padding, k, stride, padding, dilation) for n, k in zip(x.shape[2:], w.shape[2:], strict=True)]
@@ -259,6 +274,7 @@ QUESTIONS = [
         call="conv2d(x, w, b, stride=stride, padding=padding, dilation=dilation)",
         parts={"plain": 1, "stride and padding": 1, "dilation": 1},
         draw=draw_layers,
+        uses=("03.2",),
         forbid=OURS,
         causes=(
             Cause(
@@ -319,6 +335,10 @@ QUESTIONS = [
                 lambda x, w, b, stride, padding, dilation: only_shape(
                     len(x), len(w), *layer(x, w, b, stride, 0, dilation).shape[2:]
                 ),
+            ),
+            Cause("padding in front", "Padding goes on all four sides of the image.", one_sided),
+            Cause(
+                "all padding in front", "Padding goes on all four sides of the image, the same on each.", both_in_front
             ),
             Cause("padding at one end", "Padding goes on all four sides of the image.", padding_at_one_end),
             Cause(
@@ -401,6 +421,7 @@ QUESTIONS = [
         call="find_options(x, w, y)",
         parts={"size decides": 1, "numbers decide": 1},
         draw=draw_lost_options,
+        uses=("03.3",),
         forbid=OURS,
         causes=(
             Cause(

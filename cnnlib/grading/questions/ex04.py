@@ -44,7 +44,8 @@ def pool_cases(rng, sizes, below=0.0):
 
 
 def draw_max(rng):
-    """Windows side by side with rest; then overlaps, gaps and padding, on signed images and after ReLU. Provided."""
+    """Windows side by side with rest; then overlaps, gaps and padding, on images of both signs, on dark ones, after
+    ReLU, and on numbers below any that a padding might be given. Provided."""
     sizes = [
         ("side by side", (2, 3, 8, 8), 2, 2, 0),
         ("side by side", (2, 3, 10, 14), 3, 3, 0),
@@ -52,24 +53,29 @@ def draw_max(rng):
         ("overlap and padding", (2, 3, 10, 14), 3, 2, 1),
         ("overlap and padding", (1, 2, 11, 7), 2, 3, 1),
     ]
-    cases = pool_cases(rng, sizes, below=2.0)
+    cases = pool_cases(rng, sizes[:1], below=0.5) + pool_cases(rng, sizes[1:2], below=2.0)
+    cases += pool_cases(rng, sizes[2:3], below=0.5) + pool_cases(rng, sizes[3:], below=2.0)
     after_relu = np.maximum(rng.standard_normal((2, 2, 7, 10)), 0)
-    return [*cases, Case("overlap and padding", {"x": after_relu, "kernel_size": 3, "stride": 2, "padding": 1})]
+    below_all = 1e30 * (rng.standard_normal((1, 2, 5, 8)) - 9)
+    options = {"kernel_size": 3, "stride": 2, "padding": 1}
+    return [*cases, *(Case("overlap and padding", {"x": x, **options}) for x in (after_relu, below_all))]
 
 
 def draw_average(rng):
-    """Averages without and with padding, on odd sizes. Provided."""
+    """Averages without and with padding, on odd sizes; then of an image that has zeros of its own. Provided."""
     sizes = [
         ("no padding", (2, 3, 10, 14), 3, 2, 0),
         ("no padding", (1, 2, 7, 9), 2, 2, 0),
         ("padding", (2, 3, 10, 14), 3, 2, 1),
         ("padding", (2, 1, 9, 6), 4, 3, 2),
     ]
-    return pool_cases(rng, sizes)
+    dark = np.maximum(rng.standard_normal((2, 2, 7, 10)), 0)
+    return [*pool_cases(rng, sizes), Case("padding", {"x": dark, "kernel_size": 3, "stride": 2, "padding": 1})]
 
 
 def draw_stacks(rng):
-    """Stacks of three or four layers, all with some stride, and an index. Provided."""
+    """Stacks of three or four layers, all with some stride, and an index; the first number may lie before the image.
+    Provided."""
 
     def stack(n, plain):
         kernels, strides = rng.integers(2, 6, n), rng.integers(2, 4, n)
@@ -79,7 +85,8 @@ def draw_stacks(rng):
 
     cases = [("no padding or dilation", 3, True), ("no padding or dilation", 4, True)]
     cases += [("padding and dilation", 3, False), ("padding and dilation", 4, False)]
-    return [Case(part, {"layers": stack(n, plain), "i": int(rng.integers(2, 9))}) for part, n, plain in cases]
+    drawn = [Case(part, {"layers": stack(n, plain), "i": int(rng.integers(2, 9))}) for part, n, plain in cases]
+    return [*drawn, *(Case(cases[k][0], {"layers": stack(3, k == 0), "i": 0}) for k in (0, 2))]
 
 
 def draw_orders(rng):
@@ -135,6 +142,38 @@ def first_window(x, kernel_size, stride, padding, reduce):
     """Stops taken for pixels: the right number of windows, all close together. Provided."""
     shape = windows(x, kernel_size, stride, padding).shape
     return reduce(windows(x, kernel_size, 1, padding, -np.inf)[:, :, : shape[2], : shape[3]], axis=(4, 5))
+
+
+def one_sided(pool, twice):
+    """A cause's function: all padding in front, once or twice as much. Provided."""
+
+    def wrong(x, kernel_size, stride, padding):
+        p, value = padding * (2 if twice else 1), -np.inf if pool is max_pool else 0
+        x = np.pad(x, ((0, 0), (0, 0), (p, 0), (p, 0)), constant_values=value)
+        if pool is max_pool:
+            return pool(x, kernel_size, stride, 0)
+        ones = np.pad(np.ones(x[:, :, p:, p:].shape), ((0, 0), (0, 0), (p, 0), (p, 0)))
+        return mean_pool(x, kernel_size, stride, 0) / mean_pool(ones, kernel_size, stride, 0)
+
+    return wrong
+
+
+def zeros_left_out(x, kernel_size, stride, padding):
+    """The average of what is not 0. Provided."""
+    seen = windows(x, kernel_size, stride, padding)
+    return seen.sum((4, 5)) / np.maximum((seen != 0).sum((4, 5)), 1)
+
+
+def by_size(x, kernel_size, stride, padding):
+    """The number of each window that is farthest from zero, sign and all. Provided."""
+    seen = windows(x, kernel_size, stride, padding)
+    seen = seen.reshape(*seen.shape[:4], -1)
+    return np.take_along_axis(seen, np.abs(seen).argmax(-1)[..., None], -1)[..., 0]
+
+
+def fixed_padding(x, kernel_size, stride, padding, got):
+    """Max pooling with the padding that would give the largest of these results. Provided."""
+    return max_pool(x, kernel_size, stride, padding, got.max())
 
 
 def every_pixel(x, kernel_size, stride, padding):
@@ -193,6 +232,11 @@ QUESTIONS = [
                 mean_pool,
             ),
             Cause(
+                "farthest from zero",
+                "You take the number that is farthest from zero. The largest is the one farthest up: -1 beats -5.",
+                by_size,
+            ),
+            Cause(
                 "smallest",
                 "These are the smallest numbers of the windows.",
                 lambda x, kernel_size, stride, padding: windows(x, kernel_size, stride, padding, np.inf).min((4, 5)),
@@ -218,6 +262,13 @@ QUESTIONS = [
                 "The padding is left out.",
                 lambda x, kernel_size, stride, padding: max_pool(x, kernel_size, stride, 0),
             ),
+            Cause(
+                "fixed number in the padding",
+                "Your padding wins where all pixels are smaller still. Which number is below every other?",
+                fixed_padding,
+            ),
+            Cause("padding in front", "The padding goes on all four sides.", one_sided(max_pool, False)),
+            Cause("all in front", "The padding goes on all four sides, the same on each.", one_sided(max_pool, True)),
             Cause(
                 "last window kept",
                 "A window that hangs over the edge is dropped: the floor, //, does it.",
@@ -260,6 +311,15 @@ QUESTIONS = [
                 "Your window moves by one pixel. It should move by `stride`.",
                 lambda x, kernel_size, stride, padding: mean_of_real(x, kernel_size, 1, padding),
             ),
+            Cause(
+                "zeros left out",
+                "A pixel that is 0 is a pixel, too. Count places, not numbers that differ from 0.",
+                zeros_left_out,
+            ),
+            Cause("padding in front", "The padding goes on all four sides.", one_sided(mean_of_real, False)),
+            Cause(
+                "all in front", "The padding goes on all four sides, the same on each.", one_sided(mean_of_real, True)
+            ),
             Cause("last window kept", "A window that hangs over the padded edge is dropped.", rounded_up),
         ),
     ),
@@ -281,6 +341,11 @@ QUESTIONS = [
                 "strides added", "Strides multiply, they do not add up.", lambda layers, i: follow(layers, i, add=True)
             ),
             Cause("always number 0", "That is number 0. Where does `i` come in?", lambda layers, i: follow(layers, 0)),
+            Cause(
+                "cut off at the image",
+                "The first number may lie in the padding, before pixel 0: leave it negative.",
+                lambda want, **_: (max(want[0], 0), max(want[1], 0)),
+            ),
             Cause(
                 "end excluded",
                 "Your last pixel is one too far: both ends are included.",

@@ -22,21 +22,29 @@ def draw_conv(rng):
         ("stride and padding", (3, 2, 5, 8), (2, 2, 3, 2), 1, 2),
     ]
     cases = []
-    for part, shape, size, s, p in sizes:
+    for options, shape, size, s, p in sizes:
         H, W = (1 + (n + 2 * p - k) // s for n, k in zip(shape[2:], size[2:], strict=True))
         x, w, dy = (rng.standard_normal(m) for m in (shape, size, (shape[0], size[0], H, W)))
-        cases.append(Case(part, {"dy": dy, "x": x, "w": w, "stride": s, "padding": p}))
+        inputs = {"dy": dy, "x": x, "w": w, "stride": s, "padding": p}
+        call = "conv2d_backward(dy, x, w, stride=stride, padding=padding)"
+        cases += [Case(f"{name}, {options}", inputs, call=f"{call}[{k}]") for k, name in enumerate(("dx", "dw"))]
     return cases
 
 
+def slipped(which, **slips):
+    """A cause's function: dx or dw of `walk_back` with these slips. Provided."""
+    return lambda dy, x, w, stride, padding: walk_back(dy, x, w, stride, padding, **slips)[which]
+
+
 def draw_pool(rng):
-    """Windows that overlap or leave gaps, without ties; then side by side on images full of them. Provided."""
+    """Windows that overlap or leave gaps, without ties; then images full of them. Provided."""
     sizes = [
         ("overlaps", (2, 3, 8, 11), 3, 2),
         ("overlaps", (2, 2, 5, 7), 2, 1),
         ("overlaps", (1, 2, 9, 13), 2, 3),
         ("ties", (2, 3, 7, 10), 3, 3),
         ("ties", (2, 2, 7, 9), 2, 2),
+        ("ties", (2, 2, 6, 9), 3, 2),
     ]
     cases = []
     for part, shape, k, s in sizes:
@@ -74,7 +82,7 @@ def whole_frame(dy, x, w, stride, padding):
     """The frame of the padding left on dx. Provided."""
     p = padding
     framed = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
-    return walk_back(dy, framed, w, stride, 0)
+    return walk_back(dy, framed, w, stride, 0)[0]
 
 
 def pay(dy, x, kernel_size, stride, *, share="first", add=True, steps=None):
@@ -106,6 +114,12 @@ def softmax(z, axis=1):
 def truth(z, labels):
     """1 at the label, 0 elsewhere. Provided."""
     return np.eye(z.shape[1])[labels]
+
+
+def both_options(*known):
+    """The causes of 05.2, each (dx or dw, what to say, what it gives), for both sets of options. Provided."""
+    options = ("stride 1", "stride and padding")
+    return tuple(Cause(says, says, wrong, f"{name}, {more}") for name, says, wrong in known for more in options)
 
 
 QUESTIONS = [
@@ -142,59 +156,47 @@ QUESTIONS = [
         id="05.2",
         kind="complete",
         call="conv2d_backward(dy, x, w, stride=stride, padding=padding)",
-        parts={"stride 1": 2, "stride and padding": 2},
+        parts={f"{name}, {options}": 1 for options in ("stride 1", "stride and padding") for name in ("dx", "dw")},
         draw=draw_conv,
         forbid=OURS,
-        causes=(
-            Cause(
-                "kernel not turned",
+        causes=both_options(
+            ("dx", "These are dw and dx. First dx, then dw.", slipped(1)),
+            ("dw", "These are dw and dx. First dx, then dw.", slipped(0)),
+            (
+                "dx",
                 "Your dx has the kernel the wrong way round. Which weight lay on which pixel of a window?",
-                lambda w, **case: walk_back(w=w, kernel=w[:, :, ::-1, ::-1], **case),
+                lambda w, **case: walk_back(w=w, kernel=w[:, :, ::-1, ::-1], **case)[0],
             ),
-            Cause(
-                "stride ignored",
-                "Your windows stand too close together: window i starts at i * stride.",
-                lambda **case: walk_back(steps=1, **case),
-            ),
-            Cause(
-                "= for +=",
+            ("dx", "Your windows stand too close together: window i starts at i * stride.", slipped(0, steps=1)),
+            ("dw", "Your windows stand too close together: window i starts at i * stride.", slipped(1, steps=1)),
+            (
+                "dx",
                 "The last window overwrites what the others brought: where windows overlap, dx is a sum.",
-                lambda **case: walk_back(add=False, **case),
+                slipped(0, add=False),
             ),
-            Cause(
-                "last image only",
+            (
+                "dw",
                 "Your dw comes from the last image alone. A kernel meets every image of the batch.",
-                lambda **case: walk_back(images=slice(-1, None), **case),
+                slipped(1, images=slice(-1, None)),
             ),
-            Cause(
-                "first image only",
+            (
+                "dw",
                 "Your dw comes from the first image alone. A kernel meets every image of the batch.",
-                lambda **case: walk_back(images=slice(0, 1), **case),
+                slipped(1, images=slice(0, 1)),
             ),
-            Cause(
-                "mean over the batch",
+            (
+                "dw",
                 "Your dw is an average over the images. It is a sum: the 1/N of a loss is in dy already.",
-                lambda want, x, **_: (want[0], want[1] / len(x)),
+                lambda want, x, **_: want / len(x),
             ),
-            Cause(
-                "padding not cropped", "Your dx still has the frame of the padding. The frame is no pixel.", whole_frame
-            ),
-            Cause(
-                "cropped at one side",
+            ("dx", "Your dx still has the frame of the padding. The frame is no pixel.", whole_frame),
+            (
+                "dx",
                 "Your dx is cropped at the lower right only. The padding is on all four sides.",
-                lambda **case: walk_back(crop=0, **case),
+                slipped(0, crop=0),
             ),
-            Cause(
-                "H and W swapped",
-                "Your dx has height and width swapped.",
-                lambda want, **_: (want[0].swapaxes(2, 3), want[1]),
-            ),
-            Cause(
-                "K and L swapped",
-                "Your dw has the kernel's height and width swapped.",
-                lambda want, **_: (want[0], want[1].swapaxes(2, 3)),
-            ),
-            Cause("other order", "These are dw and dx. First dx, then dw.", lambda want, **_: want[::-1]),
+            ("dx", "Your dx has height and width swapped.", lambda want, **_: want.swapaxes(2, 3)),
+            ("dw", "Your dw has the kernel's height and width swapped.", lambda want, **_: want.swapaxes(2, 3)),
         ),
     ),
     Question(

@@ -6,7 +6,7 @@ from cnnlib.grading.question import Case, Cause, Question
 
 LIBRARY = ("cnnlib.models", "cnnlib.recipes", "cnnlib.train", "torchvision")
 USUAL = ("none", "the one before", "exchanged axes", "the mean")  # changing the first image is enough for these
-HIDDEN = ("none", "all after it", "the last", "the mean")
+HIDDEN = ("none", "all after it", "the last", "one pair", "the mean")
 
 
 def draw_predictions(rng):
@@ -86,14 +86,17 @@ def draw_batches(rng):
     return cases
 
 
-def evaluated(w, mean, var, x, y, sizes, training, *, batch_statistics=False, twice=False, columns=False, drop=False):
+def evaluated(
+    w, mean, var, x, y, sizes, training, *, batch_statistics=False, twice=False, columns=False, drop=False, full=False
+):
     """The losses and hits of each batch of 07.3, with some slips built in. Provided."""
     found = []
     ends = np.cumsum(sizes)[:-1]
     for a, b in list(zip(np.split(x, ends), np.split(y, ends), strict=True))[: -1 if drop else None]:
         m, v = (a.mean(0), a.var(0)) if batch_statistics else (mean, var)
         z = ((a - m) / np.sqrt(v + 1e-5)) @ w.T
-        found.append((losses(softmax(z) if twice else z, b), z.argmax(0 if columns else 1) == b))
+        weight = sizes[0] / len(a) if full else 1  # every batch counted as if it were as long as the first
+        found.append((weight * losses(softmax(z) if twice else z, b), weight * (z.argmax(0 if columns else 1) == b)))
     return found
 
 
@@ -147,7 +150,12 @@ def verdicts(rule):
 
 def first_only(kind, strength, x):
     """What changing the first image finds. Provided."""
-    return kind not in ("none", "all after it", "the last")
+    return kind not in ("none", "all after it", "the last", "one pair")
+
+
+def both_ends(kind, strength, x):
+    """What changing the first and the last image finds, or looking at their logits alone. Provided."""
+    return kind not in ("none", "one pair")
 
 
 def no_blank(kind, strength, x):
@@ -274,6 +282,11 @@ QUESTIONS = [
                 "The largest of each *column*? Ask each example for its best class: a maximum along axis 1.",
                 mistaken(columns=True),
             ),
+            Cause(
+                "all as long as the first",
+                "The last batch weighs too much: multiply its mean by its own length, not by that of a full one.",
+                mistaken(full=True),
+            ),
             Cause("last dropped", "The last batch is never seen.", mistaken(drop=True)),
             Cause("softmax twice", "The loss gets probabilities. It wants logits.", mistaken(twice=True)),
             Cause(
@@ -322,6 +335,12 @@ QUESTIONS = [
                 "first image only",
                 "You change the first image only. In some networks nobody looks at that one.",
                 verdicts(first_only),
+            ),
+            Cause(
+                "both ends only",
+                "In one of these networks an image in the middle sees its neighbor, and nothing else happens. "
+                "Change every image, and look at all the others.",
+                verdicts(both_ends),
             ),
             Cause(
                 "blank image",

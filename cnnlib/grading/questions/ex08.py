@@ -30,7 +30,16 @@ def draw_reports(rng):
     usual += [("100", 10_000), ("0.00", 10_000), ("100.01", 10_000), ("-0.1", 1_000), ("101", 100)]
     sizes = [(3, 1), (7, 2), (60, 1), (297, 2), (500, 2), (4_999, 3), (10_000, 4), (10_000, 3)]
     other = [report(rng, n, decimals, true) for n, decimals in sizes for true in (True, False)]
-    other += [("66.7", 3), ("66.667", 3), ("66.6", 3), ("83.4265", 10_000), ("50", 3), ("99.2", 10_000), ("120.0", 10)]
+    other += [
+        ("33.3", 3),
+        ("66.7", 3),
+        ("66.667", 3),
+        ("66.6", 3),
+        ("83.4265", 10_000),
+        ("50", 3),
+        ("99.2", 10_000),
+        ("120.0", 10),
+    ]
     return [
         Case(part, {"reports": tuple(mixed(rng, reports))})
         for part, reports in (("nothing rounded", usual), ("rounded", other))
@@ -109,7 +118,7 @@ def told(loss, accuracy, training):
     return modes | {"loss": loss, "accuracy": accuracy}
 
 
-def means(w, x, y, batch_size, training, *, twice=False, drop=False, of_means=False):
+def means(w, x, y, batch_size, training, *, twice=False, drop=False, of_means=False, full=False):
     """What `evaluate` gives with some of its mistakes left in, in evaluation mode. Provided."""
     n = len(x) // batch_size * batch_size if drop else len(x)
     if n == 0:
@@ -120,6 +129,9 @@ def means(w, x, y, batch_size, training, *, twice=False, drop=False, of_means=Fa
         starts = range(0, n, batch_size)
         batch = [[v[k : k + batch_size].mean() for k in starts] for v in (loss, hits)]
         return told(np.mean(batch[0]), np.mean(batch[1]), training)
+    if full:  # the last batch counted as if it were full
+        weights = np.array([batch_size / min(batch_size, n - k // batch_size * batch_size) for k in range(n)])
+        return told((weights * loss).mean(), (weights * hits).mean(), training)
     return told(loss.mean(), hits.mean(), training)
 
 
@@ -224,6 +236,11 @@ QUESTIONS = [
                 "mean of means",
                 "You average the batches, and the short last batch counts as much as a full one.",
                 with_mistakes(of_means=True),
+            ),
+            Cause(
+                "last one full",
+                "The last batch weighs too much: multiply its mean by its own length, not by `batch_size`.",
+                with_mistakes(full=True),
             ),
             Cause(
                 "all averages",

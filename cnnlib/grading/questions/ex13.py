@@ -12,11 +12,12 @@ LIBRARY = (
 
 def draw_predictions(rng):
     """The numbers of 13.1; nothing is drawn. Provided."""
-    return [
-        Case("shape and shortcut", call="shape"),
-        Case("shape and shortcut", call="shortcut"),
-        Case("MACs", call="macs"),
-    ]
+    return [Case("counts", call="shape"), Case("counts", call="shortcut"), Case("counts", call="macs")]
+
+
+def draw_verdicts(rng):
+    """The six words of 13.5, three by three; nothing is drawn. Provided."""
+    return [Case("A to C", call="tuple(verdicts)[:3]"), Case("D to F", call="tuple(verdicts)[3:]")]
 
 
 def norm_of(rng, filters):
@@ -190,7 +191,7 @@ QUESTIONS = [
         id="13.1",
         kind="predict",
         call="macs",
-        parts={"shape and shortcut": 1, "MACs": 1},
+        parts={"counts": 1},
         draw=draw_predictions,
         causes=(
             Cause("rounded down", "A window can stand on the first row and the last of 13.", (40, 6, 11), None),
@@ -198,17 +199,17 @@ QUESTIONS = [
             Cause("channels last", "Channels come first.", (7, 11, 40), None),
             Cause("swapped", "Rows come before columns.", (40, 11, 7), None),
             Cause("old channels", "How many maps do 40 filters make?", (24, 7, 11), None),
-            Cause("no norm", "The normalization behind it learns two numbers for each map.", 960, "shape and shortcut"),
-            Cause("one number a map", "A scale and a shift for each map.", 1_000, "shape and shortcut"),
-            Cause("3x3 projection", "The projection is 1x1.", 8_720, "shape and shortcut"),
-            Cause("running", "Running means and variances are not learned.", 1_120, "shape and shortcut"),
-            Cause("projection forgotten", "The projection multiplies, too.", 1_774_080, "MACs"),
-            Cause("no stride in MACs", "You count pixels of the map that goes in.", 24_000 * 13 * 22, "MACs"),
-            Cause("conv1 at the input", "You count pixels of the map that goes in.", 3_653_760, "MACs"),
-            Cause("conv1 and projection at the input", "You count pixels of the map that goes in.", 3_854_400, "MACs"),
-            Cause("parameters", "Each weight is used at every pixel of its map.", 24_000, "MACs"),
-            Cause("conv 2 on 24", "The second convolution looks at 40 channels.", 77 * (2 * 8_640 + 960), "MACs"),
-            Cause("6 rows", "How many rows leave the block?", 66 * 24_000, "MACs"),
+            Cause("no norm", "The normalization behind it learns two numbers for each map.", 960),
+            Cause("one number a map", "A scale and a shift for each map.", 1_000),
+            Cause("3x3 projection", "The projection is 1x1.", 8_720),
+            Cause("running", "Running means and variances are not learned.", 1_120),
+            Cause("projection forgotten", "The projection multiplies, too.", 1_774_080),
+            Cause("no stride in MACs", "You count pixels of the map that goes in.", 24_000 * 13 * 22),
+            Cause("conv1 at the input", "You count pixels of the map that goes in.", 3_653_760),
+            Cause("conv1 and projection at the input", "You count pixels of the map that goes in.", 3_854_400),
+            Cause("parameters", "Each weight is used at every pixel of its map.", 24_000),
+            Cause("conv 2 on 24", "The second convolution looks at 40 channels.", 77 * (2 * 8_640 + 960)),
+            Cause("6 rows", "How many rows leave the block?", 66 * 24_000),
         ),
     ),
     Question(
@@ -364,20 +365,21 @@ QUESTIONS = [
         id="13.5",
         kind="predict",
         call="tuple(verdicts)",
-        parts={"reports": 1},
-        draw=lambda rng: [Case("reports")],
+        parts={"A to C": 1, "D to F": 1},
+        draw=draw_verdicts,
         causes=(
-            Cause("A sound", "A: how many decimals can a percentage of 10,000 images have?", but(0, "sound")),
-            Cause("B sound", "B: who chose the epoch?", but(1, "sound")),
+            Cause("A sound", "A: how many decimals can a percentage of 10,000 images have?", but(0, "sound"), "A to C"),
+            Cause("B sound", "B: who chose the epoch?", but(1, "sound"), "A to C"),
             Cause(
                 "B impossible",
                 "B: 9,547 of 10,000 can be right. What is wrong is something else.",
                 but(1, "impossible"),
+                "A to C",
             ),
-            Cause("C selected", "C: the choice was made by other images than the test.", but(2, "selected")),
-            Cause("D sound", "D: what is the least loss if the targets are 0.91 and 0.01?", but(3, "sound")),
-            Cause("E sound", "E: who chose the learning rate?", but(4, "sound")),
-            Cause("F impossible", "F: half precision is two bytes a number.", but(5, "impossible")),
+            Cause("C selected", "C: the choice was made by other images than the test.", but(2, "selected"), "A to C"),
+            Cause("D sound", "D: what is the least loss if the targets are 0.91 and 0.01?", but(0, "sound"), "D to F"),
+            Cause("E sound", "E: who chose the learning rate?", but(1, "sound"), "D to F"),
+            Cause("F impossible", "F: half precision is two bytes a number.", but(2, "impossible"), "D to F"),
         ),
     ),
 ]
