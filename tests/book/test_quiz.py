@@ -92,7 +92,9 @@ def test_a_mistake_fails_the_build_with_file_and_line(broken):
     lines = (project / "chapters" / "quizzes" / "02.yml").read_text(encoding="utf-8").splitlines()
     line = lines.index("      rihgt: true")  # counted from 1: the line before, where the choice begins
     assert status != 0
-    message = "WARNING: quiz: question 1, choice 1: unknown key 'rihgt'; known are ['alt', 'image', 'right', 'text', 'why']"
+    message = (
+        "WARNING: quiz: question 1, choice 1: unknown key 'rihgt'; known are ['alt', 'image', 'right', 'text', 'why']"
+    )
     assert f"02.yml:{line}: {message}" in printed
 
 
