@@ -191,6 +191,7 @@ ABLATION = {  # one ingredient left out of the whole recipe, made wrong, or adde
 STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config" names only the fields that change
     "rates": {  # by which the rates below are chosen, on training images held out, from a seed that is not used again
         **SMALL,
+        "config": replace(SMALL["config"], lr=0.2),  # as it stood before these runs; each arm has a rate of its own
         "held_out": 10_000,
         "seeds": (100,),
         "arms": {
