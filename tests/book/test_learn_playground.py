@@ -210,7 +210,7 @@ def test_with_flip_a_sixth_is_lost_and_with_shuffled_labels_everything(new_page)
     assert flipped[-1][2] < 0.9 < plain[-1][2]
     [(looks, losses)] = trained(page, 300, {"labels": "shuffled"})
     assert looks[-1][2] < 0.35
-    assert np.mean(losses) < 1.7 < np.log(6) < looks[-1][1]
+    assert np.mean(losses) < 1.77 < np.log(6) < looks[-1][1]
 
 
 # What the reader does
@@ -276,9 +276,10 @@ def test_the_page_gets_its_turn_more_than_once_a_step(new_page):
 
 
 def test_too_large_a_rate_is_said(new_page):
-    found = element(new_page("one.html#one.rate=10&one.normalization=none&one.batch=8"))
-    press(found, "50 steps")
-    found.get_by_role("button", name="Pause").wait_for(state="detached")
+    found = element(new_page("one.html#one.rate=10&one.normalization=none&one.batch=8&one.depth=1&one.momentum=0.99"))
+    for _ in range(2):
+        press(found, "50 steps")
+        found.get_by_role("button", name="Pause").wait_for(state="detached")
     assert "overflow" in found.locator("[role=status]").inner_text()
     playground = learn_playground()
     playground.set_state(json.loads(found.evaluate("e => JSON.stringify({ losses: e.model.get('losses') })")))
