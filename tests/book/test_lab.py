@@ -50,7 +50,7 @@ def test_make_lab_opens_on_a_page_with_links_to_the_chapters_and_asks_nothing(co
     page.wait_for_timeout(2000)  # the question would come when all is loaded
     assert page.locator(".Toastify__toast, .jp-Dialog").count() == 0
     view.get_by_role("link", name="02 Slide a kernel").click()
-    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    page.locator(".jp-Notebook:visible .jp-Cell").first.wait_for()  # earlier tests may have left tabs behind this one
     assert page.url.endswith("/lab/tree/chapters/02_slide_a_kernel.ipynb")
 
 
@@ -91,7 +91,7 @@ def test_a_notebook_that_is_opened_and_run_changes_only_in_its_outputs(course, p
     base, folder = course
     before = without_outputs(folder / name)
     page.goto(f"{base}/lab/tree/{name}?reset")
-    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+    page.locator(".jp-Notebook:visible .jp-CodeCell").first.wait_for()
     page.evaluate(STATE)
     page.evaluate(RUN_AND_SAVE if "13" not in name else "jupyterapp.shell.currentWidget.context.save()")
     assert without_outputs(folder / name) == before
@@ -102,13 +102,13 @@ def test_a_notebook_does_not_count_as_changed_when_it_is_opened_with_the_python_
     name = "chapters/02_slide_a_kernel.ipynb"
     nb = json.loads((ROOT / name).read_text(encoding="utf-8"))
     page.goto(f"{base}/lab/tree/{name}?reset")
-    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+    page.locator(".jp-Notebook:visible .jp-CodeCell").first.wait_for()
     page.evaluate(STATE)
     version = page.evaluate("jupyterapp.shell.currentWidget.context.model.getMetadata('language_info').version")
     nb["metadata"]["language_info"]["version"] = version
     (folder / "chapters" / "again.ipynb").write_text(json.dumps(nb, indent=1, ensure_ascii=False), encoding="utf-8")
     page.goto(f"{base}/lab/tree/chapters/again.ipynb?reset")
-    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+    page.locator(".jp-Notebook:visible .jp-CodeCell").first.wait_for()
     page.evaluate(STATE)
     page.wait_for_timeout(1000)
     assert page.evaluate("jupyterapp.shell.currentWidget.context.model.dirty") is False
