@@ -24,7 +24,7 @@ book: $(VENV)/book.stamp
 	@echo "The book is built. Open $(CURDIR)/_build/html/index.html"
 
 test: $(VENV)/all.stamp book lint
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses 2 --dist loadfile
 
 lab: $(VENV)/all.stamp
 	$(BIN)/jupyter lab --notebook-dir=. --LabApp.app_settings_dir=lab --LabApp.default_url=/lab/tree/start.md

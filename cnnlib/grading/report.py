@@ -68,12 +68,13 @@ def remarks(result):
 def show(results, seed, console=None):
     """Print a table for each file: points, the first difference, the next hint. Provided."""
     console = console or Console()
+    whole = not console.is_terminal  # in a file or a pipe, a line with a file's name is not broken
     for result in results:
-        console.print(Text(summary(result), style="bold"))
+        console.print(Text(summary(result), style="bold"), soft_wrap=whole)
         if result.questions:
             console.print(table(result))
         for note in result.notes:
-            console.print(Text(f"Note: {note}"))
+            console.print(Text(f"Note: {note}"), soft_wrap=whole)
         console.print()
     console.print(Text(f"Drawn with --seed {seed}. {walls()}"), style="dim")
 
