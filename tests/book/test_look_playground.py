@@ -153,6 +153,42 @@ def test_what_is_covered_is_written_and_read_back_as_in_python(new_page):
     np.testing.assert_array_equal(playground.cover, mask)
 
 
+# What chapter 11 says
+
+
+def falls(image, net, mean, std, level, target):
+    x = torch.from_numpy((image / 255 - mean) / std)[None, None]
+    found = explain.occlusion(net, x, target, size=4, stride=2, fill=(level / 255 - mean) / std)
+    return found[0].numpy(), explain.saliency(net, x, target)[0].numpy(), net(x)[0, target].item()
+
+
+def test_the_numbers_of_the_chapter():
+    image, net, scale = look_playground("7", patch=2).image, shipped("two_conv"), SCALE["two_conv"]
+    found, slopes, logit = falls(image, net, *scale, 0, 7)
+    assert [logit, found.max()] == pytest.approx([18.9, 7.8], abs=0.05)
+    assert np.unravel_index(found.argmax(), found.shape) == (10, 6)  # rows 20 to 23
+    assert found[0].max() == pytest.approx(0.7, abs=0.05)
+    assert slopes[image == 0].sum() / slopes.sum() == pytest.approx(0.63, abs=0.005)
+    assert found[5, 5] == 0
+    assert falls(image, net, *scale, 255, 7)[0][5, 5] == pytest.approx(5.6, abs=0.05)
+    found, _, logit = falls(image, shipped("place_flatten"), 0.0, 1.0, 0, 2)
+    assert [logit, logit - found.max()] == pytest.approx([11.8, -2.4], abs=0.05)
+    assert np.unravel_index(found.argmax(), found.shape)[0] == 0
+    assert abs(found[2:]).max() < 0.5
+
+
+@pytest.mark.parametrize(("digit", "level", "read"), [("6", 0, 5), ("9", 0, 4), ("4", 255, 9)])
+def test_one_square_is_enough_to_change_the_answer(digit, level, read):
+    image, (mean, std) = look_playground(digit).image, SCALE["two_conv"]
+    covered = np.repeat(image[None], 625, 0)
+    for k, one in enumerate(covered):
+        one[k // 25 : k // 25 + 4, k % 25 : k % 25 + 4] = level
+    with torch.no_grad():
+        answers = shipped("two_conv")(torch.from_numpy((covered[:, None] / 255 - mean) / std)).argmax(1)
+    assert read in answers
+    assert shipped("two_conv")(torch.from_numpy((image / 255 - mean) / std)[None, None]).argmax() == int(digit)
+
+
 # What the reader does
 
 
