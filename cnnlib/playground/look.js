@@ -100,7 +100,7 @@ function inquire({ picture, network, target, size, stride, fill }) {
 // The state
 
 const FILLS = { black: 0, gray: 128, white: 255 };
-const SLICE = 8; // milliseconds of work in a frame
+const SLICE = 6; // milliseconds of work in a frame
 const FRAMES = 200; // that a square takes at least on its way over the whole image, unless one wants no motion
 
 /** @returns {import("./mnist.js").Network} */
@@ -149,6 +149,7 @@ function render({ model, el }) {
   let brush = null; // where the brush was last, while it is down
   let earlier = []; // covers before each stroke
   let frame = 0; // the animation frame in which it is drawn next
+  let now = null; // what the network finds in what it is shown, unless that has changed
 
   function set(changes) {
     for (const [name, value] of Object.entries(changes)) model.set(name, value);
@@ -166,13 +167,15 @@ function render({ model, el }) {
       fillSquare(cover, corner(atY, settings.size), corner(atX, settings.size), settings.size, 1);
     }
     brush = [x, y];
+    now = null;
     soon();
   }
 
   /** Tells the model what is covered now, and what the network answers. */
   function keep() {
     brush = null;
-    set({ painted: cover.some(Boolean) ? writeCover(cover) : "", logits: [inquiry.before, forward(shown(), inquiry.network)].map(({ logits }) => [...logits]) });
+    now = forward(shown(), inquiry.network);
+    set({ painted: cover.some(Boolean) ? writeCover(cover) : "", logits: [inquiry.before, now].map(({ logits }) => [...logits]) });
     soon();
   }
 
@@ -192,10 +195,13 @@ function render({ model, el }) {
   }
 
   function slide() {
+    const fresh = next === 0;
     measure(still.matches ? Infinity : Math.ceil(inquiry.falls.length / FRAMES));
     if (next === inquiry.falls.length) return pause();
     running = requestAnimationFrame(slide);
-    if (!still.matches) draw();
+    if (still.matches) return;
+    if (fresh) draw();
+    else view.slide({ ...inquiry, next, running: true });
   }
 
   function pause() {
@@ -247,17 +253,18 @@ function render({ model, el }) {
 
   /** The model has changed: if it asks for something else, everything is asked afresh. */
   function update() {
-    const now = Object.fromEntries([...ASKED, "painted", "called"].map((name) => [name, model.get(name)]));
+    const wanted = Object.fromEntries([...ASKED, "painted", "called"].map((name) => [name, model.get(name)]));
     const before = settings;
-    settings = now;
-    if (brush === null) cover = readCover(now.painted);
-    if (now.own && (now.own !== before.own || now.mean !== before.mean || now.std !== before.std)) own = ownNetwork(now.own, now.mean, now.std);
-    if (ASKED.some((name) => now[name] !== before[name])) {
-      const drawing = EXAMPLES[now.example] ?? (now.pixels ? null : EXAMPLES["7"]);
-      const picture = plant(drawing ? likeMnist(drawing) : Uint8Array.from(now.pixels.flat()), now.patch);
-      inquiry = { ...now, picture, network: now.reader === "own" && own ? own : digitNetwork() };
+    settings = wanted;
+    if (brush === null) cover = readCover(wanted.painted);
+    if (wanted.own && (wanted.own !== before.own || wanted.mean !== before.mean || wanted.std !== before.std)) own = ownNetwork(wanted.own, wanted.mean, wanted.std);
+    if (ASKED.some((name) => wanted[name] !== before[name])) {
+      const drawing = EXAMPLES[wanted.example] ?? (wanted.pixels ? null : EXAMPLES["7"]);
+      const picture = plant(drawing ? likeMnist(drawing) : Uint8Array.from(wanted.pixels.flat()), wanted.patch);
+      inquiry = { ...wanted, picture, network: wanted.reader === "own" && own ? own : digitNetwork() };
       restart();
     }
+    now = null;
     soon();
   }
 
@@ -270,7 +277,8 @@ function render({ model, el }) {
     cancelAnimationFrame(frame);
     frame = 0;
     if (!host.isConnected) return; // JupyterLab draws first and puts it on the page later: the ResizeObserver tells
-    view.draw({ ...settings, ...inquiry, asked: settings.target, cover, next, running: running > 0, painting: brush !== null, now: forward(shown(), inquiry.network) });
+    now ??= forward(shown(), inquiry.network);
+    view.draw({ ...settings, ...inquiry, asked: settings.target, cover, next, running: running > 0, painting: brush !== null, now });
   }
 
   const leave = keepInStep({ model, host, update, draw });
@@ -288,6 +296,7 @@ const fell = (fall) => (Math.abs(fall) < 0.05 ? "stays" : `${fall > 0 ? "falls" 
 /** The playground's elements, and how they show a state. */
 function makeView(controls, label) {
   let act; // what the reader can do: filled in by connect
+  let mapPixel = 9; // of the maps, in pixels of the page
   let called; // the learner's network, by name
   const digits = Array.from({ length: 10 }, (_, digit) => String(digit));
   const whole = (name, title) => {
@@ -308,7 +317,7 @@ function makeView(controls, label) {
   const [surface, square] = [makeSurface("the image, to be covered", { down: "covering", moving: "covering" }), h("div", { class: "square" })];
   surface.element.append(square);
   const [heading, change, answer, bar] = [h("p", { class: "heading" }), h("p", { class: "change" }), h("p", { class: "answer" }), h("span", { class: "now" })];
-  const maps = { occlusion: makeMap("occlusion"), saliency: makeMap("saliency") };
+  const maps = { occlusion: makeMap("occlusion", "logits"), saliency: makeMap("saliency", "slopes") };
   const [words, progress, about] = [h("p", { class: "unseen", role: "status" }), h("p", { class: "note progress" }), h("p", { class: "note about" })];
   const root = h("div", { class: "playground", role: "group", "aria-label": label },
     h("div", { class: "row" }, ...Object.keys(choices).filter((name) => controls.has(name)).map((name) => choices[name].element)),
@@ -332,11 +341,13 @@ function makeView(controls, label) {
     called = state.called;
     const wide = root.clientWidth - 30;
     const pixel = wide >= 560 ? 9 : 10; // of the image, in pixels of the page
+    mapPixel = wide >= 560 ? 9 : 4.75;
     root.style.setProperty("--image", `${SIDE * pixel}px`);
     drawControls(state);
     drawImage(state);
+    drawSquare(state);
     drawReading(state);
-    drawMaps(state, wide >= 560 ? 9 : 4.75, dark);
+    drawMaps(state, dark);
     if (!state.painting && !state.running) say(words, spoken(state));
   }
 
@@ -355,13 +366,22 @@ function makeView(controls, label) {
     say(main, running ? "Pause" : next === falls.length ? "Again" : next ? "Go on" : "Slide");
   }
 
-  function drawImage({ picture, cover, fill, size, stride, falls, next, running }) {
+  /** The square has moved on: only it and its map are drawn. */
+  function slide(state) {
+    drawSquare(state);
+    drawOcclusion(state, root.classList.contains("dark"));
+  }
+
+  function drawImage({ picture, cover, fill }) {
     heading.replaceChildren(h("b", {}, "image"), " cover parts of it");
     surface.draw((pen) => {
       paintLevels(pen, picture.map((level, k) => (cover[k] ? fill : level)));
       pen.fillStyle = getComputedStyle(root).getPropertyValue("--beam").trim().replace(")", " / 0.45)");
       cover.forEach((on, k) => on && pen.fillRect(k % SIDE, Math.floor(k / SIDE), 1, 1));
     });
+  }
+
+  function drawSquare({ size, stride, falls, next, running }) {
     square.hidden = !next || (!running && next === falls.length);
     if (square.hidden) return;
     const columns = Math.sqrt(falls.length);
@@ -369,49 +389,54 @@ function makeView(controls, label) {
     Object.assign(square.style, { top, left, width: `${(100 * size) / SIDE}%`, height: `${(100 * size) / SIDE}%` });
   }
 
-  function drawReading({ target, before, now }) {
+  function drawReading({ target, before, now, cover }) {
     const [first, logit] = [before.logits[target], now.logits[target]];
-    change.replaceChildren(h("span", {}, `logit of ${target}`), h("b", {}, tenth(logit)), h("span", {}, `uncovered ${tenth(first)}: it ${fell(first - logit)}`));
+    change.replaceChildren(h("span", {}, `logit of ${target}`), h("b", {}, tenth(logit)), h("span", {}, cover.some(Boolean) ? `uncovered ${tenth(first)}: it ${fell(first - logit)}` : "nothing is covered"));
     bar.style.width = `${100 * Math.min(1, Math.max(0, logit / Math.max(first, logit, 1)))}%`;
     const { digit, probability } = verdict(now);
     say(answer, `The network says ${digit}, ${percent(probability)}.`);
   }
 
-  function drawMaps({ falls, slopes, size, stride, next, reader, own, called: name }, pixel, dark) {
+  function drawOcclusion({ falls, size, stride, next }, dark) {
     const columns = Math.sqrt(falls.length);
-    const measured = falls.slice(0, next);
-    const most = measured.reduce((top, fall) => Math.max(top, Math.abs(fall)), 0);
+    const most = falls.slice(0, next).reduce((top, fall) => Math.max(top, Math.abs(fall)), 0);
     maps.occlusion.draw({
-      columns, pixel, cell: stride * pixel, offset: ((size - stride) / 2) * pixel, values: falls,
-      map: colorMap(-(most || 1), 0, dark), note: " logits", text: `by how much the logit falls, ${next} of ${falls.length} places`,
+      columns, pixel: mapPixel, cell: stride * mapPixel, offset: ((size - stride) / 2) * mapPixel, values: falls,
+      map: colorMap(-(most || 1), 0, dark), shown: next > 0, text: `by how much the logit falls, ${next} of ${falls.length} places`,
     });
-    const sizes = slopes.map(Math.abs);
-    maps.saliency.draw({
-      columns: SIDE, pixel, cell: pixel, offset: 0, values: sizes,
-      map: colorMap(0, Math.max(...sizes), dark), note: " logits per unit", text: "size of the logit's slope at each pixel",
-    });
-    const last = next ? `; last fall ${tenth(falls[next - 1])}` : "";
+    const last = next === falls.length ? `; the largest fall ${tenth(Math.max(...falls))}` : next ? `; fall ${tenth(falls[next - 1])}` : "; both maps appear as the square slides";
     say(progress, `${next} of ${falls.length} places${last}`);
-    const trained = reader === "own" && own ? `${name} reads the image`
-      : `Chapter 08's network, trained on ${NETWORK.trained_on.replace("mnist", "MNIST")}, reads the image`;
-    say(about, `${trained}. Occlusion: red where the logit falls when the square is there, blue where it rises. Saliency: how fast the logit changes with each pixel, up or down. Both maps are of the uncovered image, each on its own scale.`);
   }
 
-  return { root, connect, draw };
+  function drawMaps(state, dark) {
+    const { slopes, next, reader, own, called: name } = state;
+    drawOcclusion(state, dark);
+    const sizes = Array.from(slopes, (slope) => (next ? Math.abs(slope) : null)); // neither map answers before the reader asks
+    maps.saliency.draw({
+      columns: SIDE, pixel: mapPixel, cell: mapPixel, offset: 0, values: sizes,
+      map: colorMap(0, Math.max(...sizes), dark), shown: next > 0, text: "size of the logit's slope at each pixel",
+    });
+    const trained = reader === "own" && own ? `${name} reads the image`
+      : `Chapter 08's network, trained on ${NETWORK.trained_on.replace("mnist", "MNIST")}, reads the image`;
+    say(about, `${trained}. Occlusion: red where the logit falls when the square is there, blue where it rises. Saliency: how fast the logit changes with each pixel, up or down, in logits per unit of the scaled image. Both maps are of the uncovered image, each on its own scale.`);
+  }
+
+  return { root, connect, draw, slide };
 }
 
 /** A map with its scale, laid out over 28 x 28 pixels of the image, so that its cells stand where they belong. */
-function makeMap(name) {
+function makeMap(name, unit) {
   const [grid, legend] = [makeGrid("map"), makeLegend()];
   const frame = h("div", { class: "frame" }, grid.element);
   return {
-    element: h("div", { class: "side" }, h("p", { class: "heading" }, h("b", {}, name)), frame, legend.element),
-    draw({ columns, pixel, cell, offset, values, map, note, text }) {
+    element: h("div", { class: "side" }, h("p", { class: "heading" }, h("b", {}, name), ` ${unit}`), frame, legend.element),
+    draw({ columns, pixel, cell, offset, values, map, shown, text }) {
       Object.assign(frame.style, { width: `${SIDE * pixel}px`, height: `${SIDE * pixel}px` });
       Object.assign(grid.element.style, { left: `${offset}px`, top: `${offset}px` });
       const color = (r, c) => (values[r * columns + c] === null ? null : map.color(values[r * columns + c]));
       grid.draw({ rows: columns, columns, cell, numbersFrom: Infinity, color, label: `${name} map, ${columns} × ${columns}: ${text}` });
-      legend.draw(map, note);
+      legend.element.style.visibility = shown ? "visible" : "hidden";
+      legend.draw({ ...map, low: Number(map.low.toPrecision(3)), high: Number(map.high.toPrecision(3)) });
     },
   };
 }

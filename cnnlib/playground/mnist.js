@@ -358,10 +358,10 @@ function makeSurface(label = "drawing surface", words = { down: "pen down", movi
 
 /** Paints an image's gray levels, 0 to 255, onto a surface. */
 function paintLevels(pen, levels) {
-  for (const [place, level] of levels.entries()) {
-    pen.fillStyle = `rgb(${level} ${level} ${level})`;
-    pen.fillRect(place % SIDE, Math.floor(place / SIDE), 1, 1);
-  }
+  const small = (paintLevels.canvas ??= h("canvas"));
+  drawLevels(small, SIDE, SIDE, levels);
+  pen.imageSmoothingEnabled = false;
+  pen.drawImage(small, 0, 0, SIDE, SIDE);
 }
 
 /** Writes gray levels, 0 to 255, into a canvas, one pixel each. @param {Uint8Array} levels */
