@@ -254,13 +254,14 @@ function render({ model, el }) {
   /** The model has changed: if it asks for something else, everything is asked afresh. */
   function update() {
     const wanted = Object.fromEntries([...ASKED, "painted", "called"].map((name) => [name, model.get(name)]));
+    wanted.pixels = wanted.pixels?.flat().join(" ") ?? ""; // a text can be compared
     const before = settings;
     settings = wanted;
     if (brush === null) cover = readCover(wanted.painted);
     if (wanted.own && (wanted.own !== before.own || wanted.mean !== before.mean || wanted.std !== before.std)) own = ownNetwork(wanted.own, wanted.mean, wanted.std);
     if (ASKED.some((name) => wanted[name] !== before[name])) {
       const drawing = EXAMPLES[wanted.example] ?? (wanted.pixels ? null : EXAMPLES["7"]);
-      const picture = plant(drawing ? likeMnist(drawing) : Uint8Array.from(wanted.pixels.flat()), wanted.patch);
+      const picture = plant(drawing ? likeMnist(drawing) : Uint8Array.from(wanted.pixels.split(" "), Number), wanted.patch);
       inquiry = { ...wanted, picture, network: wanted.reader === "own" && own ? own : digitNetwork() };
       restart();
     }

@@ -248,7 +248,7 @@ def test_the_square_slides_over_the_image_and_the_map_builds(new_page):
     playground = look_playground("7", patch=2)
     net, (mean, std) = shipped("two_conv"), SCALE["two_conv"]
     x = torch.from_numpy((playground.image / 255 - mean) / std)[None, None]
-    want = explain.occlusion(net, x, 7, size=4, stride=2, fill=-mean / std)[0]
+    want = explain.occlusion(net, x, 7, size=4, stride=2, fill=-mean / std)[0].numpy()
     np.testing.assert_allclose(state(found, "falls"), want, atol=1e-4)
     top, left = (2 * int(k) for k in np.unravel_index(want.argmax(), want.shape))
     told = f"falls by {want.max():.1f} with the square of 4 at row {top}, column {left}"
