@@ -6,6 +6,7 @@ from cnnlib.playground.field import FieldPlayground, field_playground
 from cnnlib.playground.gradient import GradientPlayground, gradient_playground
 from cnnlib.playground.kernel import KernelPlayground, kernel_playground
 from cnnlib.playground.learn import LearnPlayground, learn_playground
+from cnnlib.playground.look import LookPlayground, look_playground
 from cnnlib.playground.pooling import PoolingPlayground, pooling_playground
 from cnnlib.playground.tracer import TracerPlayground, tracer_playground
 
@@ -16,6 +17,7 @@ __all__ = [
     "GradientPlayground",
     "KernelPlayground",
     "LearnPlayground",
+    "LookPlayground",
     "PoolingPlayground",
     "TracerPlayground",
     "depth_playground",
@@ -24,6 +26,7 @@ __all__ = [
     "gradient_playground",
     "kernel_playground",
     "learn_playground",
+    "look_playground",
     "pooling_playground",
     "tracer_playground",
 ]

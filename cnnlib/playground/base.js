@@ -132,6 +132,17 @@ function onTheme(callback) {
   };
 }
 
+// Kernels
+
+/** Kernels (filters, channels, 3, 3) turned by half a turn, as (channels, filters, 3, 3): what carries gradients to the input. */
+function turn(w, filters, channels) {
+  const turned = new w.constructor(w.length);
+  for (let f = 0; f < filters; f++)
+    for (let c = 0; c < channels; c++)
+      for (let k = 0; k < 9; k++) turned[(c * filters + f) * 9 + 8 - k] = w[(f * channels + c) * 9 + k];
+  return turned;
+}
+
 // Chance
 
 /** Random numbers from a seed (mulberry32): uniform from 0 to 1, and normal with deviation 1 (Box and Muller). */
@@ -520,4 +531,4 @@ td { padding: 0; text-align: center; vertical-align: middle; white-space: nowrap
 @media (pointer: coarse) { button, select { min-height: 44px; } .stepper button { width: 44px; } input { font-size: 16px; } }
 `;
 
-export { NUMBERS_FROM, STYLE, axisEnd, chooser, colorMap, define, digitsThatFit, flagField, format, fraction, gray, h, inkOn, isDark, makeChart, makeGrid, makeLegend, makeRandom, matrixField, onTheme, pairField, parseNumber, range, readMatrix, say, signed, stepper, textField, wholeNumber, writeMatrix };
+export { NUMBERS_FROM, STYLE, axisEnd, chooser, colorMap, define, digitsThatFit, flagField, format, fraction, gray, h, inkOn, isDark, makeChart, makeGrid, makeLegend, makeRandom, matrixField, onTheme, pairField, parseNumber, range, readMatrix, say, signed, stepper, textField, turn, wholeNumber, writeMatrix };

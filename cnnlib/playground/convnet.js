@@ -3,6 +3,8 @@
 // Whatever takes long is a generator that stops after each image, so that a page can do other things in between. Arrays of images
 // are flat, in the order (N, C, H, W). Names are as in cnnlib.ops, against which all of this is tested.
 
+import { turn } from "./base.js";
+
 /** @typedef {{ channels: number, filters: number, side: number, w: Float64Array, scale: Float64Array, shift: Float64Array, mean: Float64Array, variance: Float64Array }} Block */
 /** @typedef {{ blocks: Block[], head: { inputs: number, w: Float64Array, b: Float64Array }, classes: number, normalized: boolean }} Network */
 /** @typedef {{ x: Float64Array, y: number[] }} Images  pixels, and the number of each image's class */
@@ -89,15 +91,6 @@ function* kernelGradient(padded, paddedDy, filters, channels, side) {
     yield;
   }
   return dw;
-}
-
-/** Kernels (filters, channels, 3, 3) turned by half a turn, as (channels, filters, 3, 3): what carries gradients to the input. */
-function turn(w, filters, channels) {
-  const turned = new Float64Array(w.length);
-  for (let f = 0; f < filters; f++)
-    for (let c = 0; c < channels; c++)
-      for (let k = 0; k < 9; k++) turned[(c * filters + f) * 9 + 8 - k] = w[(f * channels + c) * 9 + k];
-  return turned;
 }
 
 /** Calls back with each channel and where its plane begins and ends in each image. */

@@ -417,7 +417,7 @@ const OWN_STYLE = `
 .sides { display: flex; flex-wrap: wrap; gap: 14px 20px; margin: 8px 0 12px; }
 .side { flex: 1 1 170px; min-width: 0; }
 .side.wide { flex: 2 1 290px; }
-.heading { white-space: normal; min-height: 2.8em; display: flex; flex-wrap: wrap; gap: 0 6px; align-content: end; }
+.heading { white-space: normal; min-height: 2.8em; }
 .chart { height: 160px; }
 path.guessing { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 3; }
 .chart path.now { stroke: var(--now); stroke-width: 2.5; }
@@ -426,7 +426,7 @@ path.guessing { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 3; }
 .tiles { display: flex; flex-wrap: wrap; gap: 7px; align-items: flex-start; align-content: flex-start; }
 .tiles .maps { flex: 1 1 220px; }
 .kernels { max-width: 240px; }
-.gallery { min-height: 82px; }
+.gallery { min-height: 82px; align-items: stretch; }
 .pick { display: flex; flex-direction: column; align-items: center; gap: 3px; padding: 5px; width: 92px; font-size: 13px; line-height: 1.2; }
 .about { margin-top: 12px; }
 @media (forced-colors: active) { .chart path { stroke: CanvasText; } }

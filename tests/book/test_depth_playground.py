@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from elements import computed, html, press, state
 
 from cnnlib.playground import depth_playground
 from cnnlib.playground.files import module
@@ -23,22 +24,10 @@ def site(new_site):
     )
 
 
-def html(widget):
-    return widget._repr_mimebundle_()[0]["text/html"]
-
-
 def element(page, name="one"):
     found = page.locator(f"cnn-depth#{name}")
     found.locator(".playground").wait_for()
     return found
-
-
-def state(found, name):
-    return found.evaluate("(e, name) => e.model.get(name)", name)
-
-
-def press(found, name):
-    found.get_by_role("button", name=name, exact=True).click()
 
 
 def pick(found, name, value):
@@ -48,16 +37,6 @@ def pick(found, name, value):
 def wait_for_step(found, step):
     found.get_by_text(f"step {step} of 300", exact=True).wait_for()
     found.get_by_role("button", name="Pause").wait_for(state="detached")
-
-
-def computed(page, body, *arguments):
-    """What JavaScript computes with the playground's module `m`."""
-    code = """async ([text, body, values]) => {
-        const m = await import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
-        const list = array => Array.from(array);
-        return new Function("m", "list", "values", body)(m, list, values);
-    }"""
-    return page.evaluate(code, [module("depth"), body, arguments])
 
 
 # The arithmetic
@@ -131,7 +110,7 @@ def by_torch(layers, points, *, normalization, residual, rate, steps):
 @pytest.mark.parametrize(("depth", "steps"), [(4, 8), (10, 5), (30, 1)])
 def test_losses_and_gradients_are_those_of_torch(new_page, depth, steps, normalization):
     setting = {"depth": depth, "seed": 5, "normalization": normalization, "rate": 0.02}
-    got = computed(new_page("index.html"), TRAINED, setting, steps)
+    got = computed(new_page("index.html"), "depth", TRAINED, setting, steps)
     points = [
         [torch.tensor(x, dtype=torch.float64).reshape(-1, 2), torch.tensor(y, dtype=torch.float64)]
         for x, y in got["points"]
@@ -164,7 +143,7 @@ def test_the_generator_is_mulberry_and_its_normal_numbers_are_normal(new_page):
     body = (
         "const r = m.makeRandom(7); return values.map((length, k) => Array.from({ length }, k ? r.normal : r.uniform));"
     )
-    uniform, normal = computed(new_page("index.html"), body, 50, 20000)
+    uniform, normal = computed(new_page("index.html"), "depth", body, 50, 20000)
     assert uniform == mulberry(7, 50)
     for power, moment in enumerate([1, 0, 1, 0, 3]):  # six standard deviations of the fourth power's mean
         assert np.mean(np.array(normal) ** power) == pytest.approx(moment, abs=0.42 if power > 2 else 0.06)
@@ -186,7 +165,7 @@ ENDS = """
 def ends(page, depth, seeds, **options):
     """Training loss after 300 steps, first / last gradient at the start, loss at the start: (seeds, 2) each."""
     settings = [{"depth": depth, "seed": s, "normalization": "batch", "rate": 0.03} | options for s in range(seeds)]
-    answers = computed(page, ENDS, settings)
+    answers = computed(page, "depth", ENDS, settings)
     return np.array([[[np.nan if v is None else v for v in row] for row in one] for one in answers]).transpose(1, 0, 2)
 
 

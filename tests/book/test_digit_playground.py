@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from elements import html, state
 
 from cnnlib.models import TwoConvCNN
 from cnnlib.playground import DigitPlayground, digit_playground
@@ -31,10 +32,6 @@ def shipped():
     return load_weights(TwoConvCNN(), "two_conv").eval()
 
 
-def html(widget):
-    return widget._repr_mimebundle_()[0]["text/html"]
-
-
 def call(page, code, argument=None):
     """Calls a JavaScript function of (module, argument): the module as JupyterLab gets it."""
     load = "import(URL.createObjectURL(new Blob([text], { type: 'text/javascript' })))"
@@ -45,10 +42,6 @@ def element(page):
     found = page.locator("cnn-digit")
     found.locator(".playground").wait_for()
     return found
-
-
-def state(found, name):
-    return found.evaluate("(e, name) => e.model.get(name)", name)
 
 
 def answer(found):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from elements import html, state
 from torch.nn import functional as F
 
 from cnnlib.ledger import receptive_field
@@ -23,10 +24,6 @@ def site(new_site):
     return new_site(
         {f"{name}.md": f"# A page\n\n{html(widget)}\n\n## Below\n\nText.\n" for name, widget in widgets.items()}
     )
-
-
-def html(widget):
-    return widget._repr_mimebundle_()[0]["text/html"]
 
 
 def call(page, code, argument):
@@ -73,10 +70,6 @@ def drawn(found):
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     assert inside.sum() == len(rows) * len(columns)
     return np.reshape(red, (high, wide))[rows][:, columns]
-
-
-def state(found, name):
-    return found.evaluate("(e, name) => e.model.get(name)", name)
 
 
 def stacks(count, seed):

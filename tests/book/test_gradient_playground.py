@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from elements import html, state
 
 from cnnlib.ops import conv2d_backward, max_pool2d_backward, output_size
 from cnnlib.playground import gradient_playground
@@ -27,10 +28,6 @@ def site(new_site):
     return new_site(
         {f"{name}.md": f"# A page\n\n{html(widget)}\n\n## Below\n\nText.\n" for name, widget in widgets.items()}
     )
-
-
-def html(widget):
-    return widget._repr_mimebundle_()[0]["text/html"]
 
 
 def element(page, name):
@@ -70,10 +67,6 @@ def sum_of(found):
     text = found.locator(".equation").inner_text().replace("\N{MINUS SIGN}", "-")
     terms = re.findall(r"\(?([-\d.]+)\)?·\(?([-\d.]+)\)?", text)
     return [float(a) * float(b) for a, b in terms], number(found.locator(".total").inner_text())
-
-
-def state(found, name):
-    return found.evaluate("(e, name) => e.model.get(name)", name)
 
 
 def setups(count, seed):

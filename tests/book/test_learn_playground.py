@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from elements import computed, html, press, state
 
 from cnnlib import ops
 from cnnlib.playground import learn_playground
-from cnnlib.playground.files import module
 
 BASE = {"seed": 0, "depth": 2, "normalization": "batch", "labels": "true", "augmentation": "none"}
 BASE |= {"rate": 0.05, "momentum": 0.9, "batch": 32}
@@ -27,37 +27,15 @@ def site(new_site):
     )
 
 
-def html(widget):
-    return widget._repr_mimebundle_()[0]["text/html"]
-
-
 def element(page, name="one"):
     found = page.locator(f"cnn-learn#{name}")
     found.locator(".playground").wait_for()
     return found
 
 
-def state(found, name):
-    return found.evaluate("(e, name) => e.model.get(name)", name)
-
-
-def press(found, name):
-    found.get_by_role("button", name=name, exact=True).click()
-
-
 def wait_for_step(found, step):
     found.get_by_text(f"step {step}, epoch").wait_for()
     found.get_by_role("button", name="Pause").wait_for(state="detached")
-
-
-def computed(page, body, *arguments):
-    """What JavaScript computes with the playground's module `m`."""
-    code = """async ([text, body, values]) => {
-        const m = await import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
-        const list = array => Array.from(array);
-        return new Function("m", "list", "values", body)(m, list, values);
-    }"""
-    return page.evaluate(code, [module("learn"), body, arguments])
 
 
 # The arithmetic
@@ -127,7 +105,7 @@ def grouped(learned, depth):
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_gradients_and_whole_steps_are_those_of_cnnlib_ops(new_page, depth, normalization):
     setting = BASE | {"depth": depth, "normalization": normalization, "batch": 6, "seed": 5}
-    found = computed(new_page("index.html"), STEPS, setting, 3)
+    found = computed(new_page("index.html"), "learn", STEPS, setting, 3)
     first, *steps = found["answer"]
     normalized = normalization == "batch"
     learned = arrays(first["learned"], depth, normalized)
@@ -160,7 +138,7 @@ def test_images_are_mirrored_or_moved_by_two_pixels_at_most_and_edges_repeated(n
         const images = { x: Float64Array.from(x), y: Array(40).fill(0) };
         return ways.map(way => list(m.vary(m.makeRandom(1), images, way).x));"""
     ways = [{"flip": True, "shift": False}, {"flip": False, "shift": True}]
-    flipped, moved = computed(new_page("index.html"), body, x.ravel().tolist(), ways)
+    flipped, moved = computed(new_page("index.html"), "learn", body, x.ravel().tolist(), ways)
     turned = [np.array_equal(got, one[:, ::-1]) for got, one in zip(np.reshape(flipped, x.shape), x, strict=True)]
     same = [np.array_equal(got, one) for got, one in zip(np.reshape(flipped, x.shape), x, strict=True)]
     assert np.all(np.array(turned) != np.array(same))
@@ -176,7 +154,7 @@ def test_images_are_mirrored_or_moved_by_two_pixels_at_most_and_edges_repeated(n
 
 def test_shapes_come_by_turns_and_a_backslash_is_a_mirrored_slash(new_page):
     body = "const { x, y } = m.drawShapes(m.makeRandom(2), 600); return [list(x), y];"
-    x, y = (np.array(one) for one in computed(new_page("index.html"), body))
+    x, y = (np.array(one) for one in computed(new_page("index.html"), "learn", body))
     x = x.reshape(600, 16, 16)
     assert np.bincount(y).tolist() == [100] * 6
     mean = [x[y == k].mean(0) for k in range(6)]
@@ -196,7 +174,7 @@ TRAINED = """
 
 def trained(page, steps, *changes):
     """Looks (L, 3) and the last losses of runs with these changes of the default setting."""
-    return computed(page, TRAINED, [BASE | change for change in changes], steps)
+    return computed(page, "learn", TRAINED, [BASE | change for change in changes], steps)
 
 
 def test_three_seeds_get_nine_tenths_right_within_120_steps(new_page):

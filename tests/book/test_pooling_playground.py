@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import traitlets
+from elements import html, state
 
 from cnnlib.ops import avg_pool2d, max_pool2d, max_pool2d_backward
 from cnnlib.playground import pooling_playground
@@ -20,10 +21,6 @@ def site(new_site):
     return new_site(
         {f"{name}.md": f"# A page\n\n{html(widget)}\n\n## Below\n\nText.\n" for name, widget in widgets.items()}
     )
-
-
-def html(widget):
-    return widget._repr_mimebundle_()[0]["text/html"]
 
 
 def element(page, name):
@@ -52,10 +49,6 @@ def shown(found, part):
     """The numbers of one of the playground's grids: image or output."""
     rows = "table => [...table.rows].map(row => [...row.cells].map(cell => cell.textContent))"
     return np.array([[number(one) for one in row] for row in found.locator(f".grid.{part} table").evaluate(rows)])
-
-
-def state(found, name):
-    return found.evaluate("(e, name) => e.model.get(name)", name)
 
 
 def winners(found):

@@ -5,6 +5,7 @@ import ast
 import numpy as np
 import pytest
 import torch
+from elements import html, state
 from torch import nn
 
 from cnnlib.ledger import ledger, receptive_field
@@ -25,10 +26,6 @@ def site(new_site):
         "fits": tracer_playground(nn.Sequential(nn.Conv2d(3, 8, 5), nn.ReLU()), input=(3, 9, 12), name="fits"),
     }
     return new_site({f"{name}.md": f"# A page\n\n{html(widget)}\n\nText.\n" for name, widget in widgets.items()})
-
-
-def html(widget):
-    return widget._repr_mimebundle_()[0]["text/html"]
 
 
 def call(page, code, argument):
@@ -63,10 +60,6 @@ def table(found):
 
 def said(found):
     return found.locator(".problem").first.inner_text()
-
-
-def state(found, name):
-    return found.evaluate("(e, name) => e.model.get(name)", name)
 
 
 def torch_layer(layer):
