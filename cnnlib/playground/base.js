@@ -177,17 +177,19 @@ function chooser(name, onPick) {
   };
 }
 
-/** A whole number with a button on each side. */
+/** A number with a button on each side, which moves it by 1. */
 function stepper(name, low, high, onPick) {
   const value = h("output", { "aria-live": "polite" });
+  let now;
   const button = (sign, step, word) =>
-    h("button", { type: "button", "aria-label": `${word} ${name}`, click: () => onPick(Number(value.value) + step) }, sign);
+    h("button", { type: "button", "aria-label": `${word} ${name}`, click: () => onPick(now + step) }, sign);
   const [less, more] = [button("\u2212", -1, "less"), button("+", 1, "more")];
   return {
     element: h("div", { class: "field", role: "group", "aria-label": name }, name,
       h("span", { class: "stepper" }, less, value, more)),
     show(current) {
-      say(value, String(current));
+      now = current;
+      say(value, format(current));
       less.setAttribute("aria-disabled", current <= low);
       more.setAttribute("aria-disabled", current >= high);
     },
