@@ -22,7 +22,7 @@ function format(x, width = 7, scale = 1) {
   const texts = [];
   for (let digits = 4; digits >= 0 && Math.abs(x) >= 1e-3; digits--) {
     const text = String(Number(x.toFixed(digits)));
-    texts.push(text, ...(width < 5 ? [text.replace("0.", ".")] : []));
+    texts.push(text, ...(width < 5 ? [text.replace(/^(-?)0\./, "$1.")] : []));
   }
   for (let digits = 2; digits >= 0; digits--) texts.push(x.toExponential(digits).replace(/\.?0*e\+?/, "e"));
   const fits = texts.find((text) => text.length <= width && Number(text) !== 0);

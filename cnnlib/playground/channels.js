@@ -167,6 +167,7 @@ function render({ model, el }) {
 }
 
 const NUMBERS_FIT = 21; // pixels: the numbers are short
+const FOR_THREE = 26; // pixels a cell needs for a sign and two digits
 const FOR_SIGNS = 168; // pixels: signs and gaps in one line of the layer
 
 /** The playground's elements, and how they show a state. It computes nothing but colors, sizes and sentences. */
@@ -277,7 +278,7 @@ function makeView(controls, label, names) {
     const [available, width, places] = [layer.clientWidth, image[0][0].length + 2 * padding, Math.max(columns, 2)];
     const cell = Math.floor(Math.min(38, (available - FOR_SIGNS - 40 * wide) / (width + 2 * places)));
     const narrow = cell < 27;
-    const across = Math.min(image.length, (available - 36) / 3 / places < NUMBERS_FIT ? 2 : 3);
+    const across = Math.min(image.length, (available - 48) / 3 / places < FOR_THREE ? 2 : 3);
     const below = (share, gap, cells) => Math.floor(Math.min(38, (available * share - gap) / cells));
     sizes = narrow
       ? { image: below(0.64, 0, width), weight: below(0.36, 26, wide), part: below(1 / across, 16, places), output: below(1 / 2, 22, places), across }
@@ -325,7 +326,7 @@ function makeView(controls, label, names) {
     rows, columns, cell, numbersFrom: NUMBERS_FIT,
     color: (r, c) => (covered(r, c) ? null : map.color(matrix[r][c])),
     kind: (r, c) => (covered(r, c) ? "empty" : ""),
-    text: (r, c, room) => (covered(r, c) ? "?" : format(matrix[r][c], Math.max(3, room))),
+    text: (r, c, room) => (covered(r, c) ? "?" : format(matrix[r][c], Math.max(cell < 30 ? 3 : 4, room))),
     label: `${name}, ${rows} rows, ${columns} columns`,
   });
 
@@ -353,7 +354,7 @@ function makeView(controls, label, names) {
     if (problem) return say(words, problem);
     const [values, total] = [parts.map((part) => part[row][column]), format(answers[filter][row][column], 9)];
     const sum = [...values, bias[filter]].map(term).join(" ");
-    say(equation, `Filter ${filter + 1} at [${row}, ${column}]: ${sum} = ${total}, the last term is the bias`);
+    say(equation, `Filter ${filter + 1} at [${row}, ${column}]: ${sum} (bias) = ${total}`);
     if (playing) return;
     const spoken = values.map((value, k) => `${nameOf(seen[k])} ${inWords(format(value, 5))}`).join(", ");
     say(words, `Window at row ${row}, column ${column}. Filter ${filter + 1}: ${spoken}, bias ${inWords(format(bias[filter], 6))}, makes ${inWords(total)}.`);
@@ -376,6 +377,8 @@ const OWN_STYLE = `
 .narrow .outputs { flex-flow: row wrap; justify-content: space-between; }
 .result .row { margin-bottom: 5px; gap: 4px 8px; }
 .result .heading { margin: 0; }
+.narrow .result .row { flex-direction: column; align-items: start; }
+.equation { margin-bottom: 10px; }
 .pick { padding: 2px 8px; min-height: 30px; }
 .other .sign { visibility: hidden; }
 .layer .matrix td { width: var(--weight); height: min(36px, var(--weight)); }
