@@ -6,7 +6,7 @@ import traitlets
 
 from cnnlib.ops import conv2d
 from cnnlib.playground.files import module
-from cnnlib.playground.kernel import array, custom_element, element_id, known_controls, written
+from cnnlib.playground.kernel import custom_element, element_id, known_controls, matrix, written
 
 MOST = 4  # channels, and filters
 LARGEST_IMAGE, LARGEST_KERNEL = 8, 5  # rows or columns
@@ -42,16 +42,15 @@ class ChannelsPlayground(anywidget.AnyWidget):
 
     @traitlets.validate("image")
     def _check_image(self, proposal):
-        return array("image", proposal["value"], (MOST, LARGEST_IMAGE, LARGEST_IMAGE), "channels, rows and columns")
+        return stack("image", proposal["value"], "channels, rows and columns", LARGEST_IMAGE)
 
     @traitlets.validate("filters")
     def _check_filters(self, proposal):
-        largest = (MOST, MOST, LARGEST_KERNEL, LARGEST_KERNEL)
-        return array("filters", proposal["value"], largest, "filters, channels, rows and columns")
+        return stack("filters", proposal["value"], "filters, channels, rows and columns", LARGEST_KERNEL)
 
     @traitlets.validate("bias")
     def _check_bias(self, proposal):
-        return array("bias", proposal["value"], (MOST,), "one number for each filter")
+        return matrix("bias", [proposal["value"]], MOST)[0]
 
     @traitlets.validate("controls")
     def _check_controls(self, proposal):
@@ -125,6 +124,25 @@ def channels_playground(
     if B != F:
         raise ValueError(f"bias has {B} numbers for {F} filters: pass one for each")
     return made
+
+
+def stack(name, value, axes, largest):
+    """The value as a read-only float64 array of matrices: to change a playground's array, assign a new one.
+
+    axes: the names of its axes, the last two of which are at most `largest`, the others at most MOST
+    Raises ValueError if it has other axes, is too large, or if `matrix` refuses one of its matrices.
+    Provided.
+    """
+    value = np.array(value, dtype=np.float64)
+    if value.ndim != len(axes.replace(" and", ",").split(",")) or 0 in value.shape:
+        raise ValueError(f"{name} has shape {value.shape}: pass {axes}")
+    if max(value.shape[:-2]) > MOST:
+        raise ValueError(
+            f"{name} has shape {value.shape}, at most {MOST} channels and filters can be shown: leave some out"
+        )
+    value = np.reshape([matrix(name, one, largest) for one in value.reshape(-1, *value.shape[-2:])], value.shape)
+    value.flags.writeable = False
+    return value
 
 
 def element(widget):

@@ -121,22 +121,16 @@ def named_image(name):
 
 
 def matrix(name, value, largest):
-    """The value as a read-only float64 matrix of at most `largest` rows and columns; errors as in `array`. Provided."""
-    return array(name, value, (largest, largest), "rows and columns, for example one channel, x[n, c]")
+    """The value as a read-only float64 matrix: to change a playground's array, assign a new one.
 
-
-def array(name, value, largest, wanted):
-    """The value as a read-only float64 array: to change a playground's array, assign a new one.
-
-    largest: the most that can be shown along each axis    wanted: what to pass, in words
-    Raises ValueError if it has another number of axes, is empty or too large, or holds nan or infinity.
+    Raises ValueError if it is no matrix of finite numbers, or has more than `largest` rows or columns.
     Provided.
     """
     value = np.array(value, dtype=np.float64)
-    if value.ndim != len(largest) or 0 in value.shape:
-        raise ValueError(f"{name} has shape {value.shape}: pass {wanted}")
-    if any(size > most for size, most in zip(value.shape, largest, strict=True)):
-        raise ValueError(f"{name} has shape {value.shape}, at most {largest} can be shown: cut out a part")
+    if value.ndim != 2 or 0 in value.shape:
+        raise ValueError(f"{name} has shape {value.shape}: pass rows and columns, for example one channel, x[n, c]")
+    if max(value.shape) > largest:
+        raise ValueError(f"{name} has shape {value.shape}, at most ({largest}, {largest}) can be shown: cut out a part")
     if not np.isfinite(value).all():
         raise ValueError(f"{name} holds {np.count_nonzero(~np.isfinite(value))} numbers that are nan or infinite")
     value.flags.writeable = False

@@ -321,11 +321,12 @@ def test_numbers_can_be_read_on_a_phone(new_page, padding):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"image": np.zeros((3, 9, 3))}, r"image has shape \(3, 9, 3\), at most \(4, 8, 8\)"),
+        ({"image": np.zeros((3, 9, 3))}, r"image has shape \(9, 3\), at most \(8, 8\)"),
         ({"image": np.zeros((4, 4))}, "image has shape .*: pass channels, rows and columns"),
         ({"filters": np.zeros((2, 3, 3))}, "filters has shape .*: pass filters, channels, rows and columns"),
         ({"filters": np.zeros((2, 4, 3, 3))}, "image has 3 channels, a filter has 4 kernels"),
-        ({"filters": np.full((2, 3, 3, 3), np.nan)}, "54 numbers that are nan"),
+        ({"filters": np.full((2, 3, 3, 3), np.nan)}, "9 numbers that are nan"),
+        ({"image": np.zeros((5, 3, 3))}, r"image has shape \(5, 3, 3\), at most 4 channels"),
         ({"bias": [1, 2, 3]}, "bias has 3 numbers for 2 filters"),
         ({"groups": 5}, "groups"),
         ({"controls": "kernel"}, r"no control is called \['kernel'\]"),
