@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import traitlets
-from test_pooling_playground import html, number, state
+from elements import computed, html, press, state
+from test_pooling_playground import number
 
 from cnnlib.ops import conv2d
 from cnnlib.playground import channels_playground
 from cnnlib.playground.channels import FILTERS, IMAGE
-from cnnlib.playground.files import module
 
 ALL = "window weights filters bias stride padding groups"
 FOUR = np.random.default_rng(7).integers(-3, 4, (4, 5, 6)).astype(float)  # channels
@@ -53,10 +53,6 @@ def shown(found, part):
     return [np.array([[number(one) for one in row] for row in table.evaluate(rows)]) for table in tables]
 
 
-def press(found, name):
-    found.get_by_role("button", name=name, exact=True).click()
-
-
 def want(image, filters, bias, *, groups=1, **options):
     """conv2d's answer, and the partial sums of each filter, each by a layer of one channel."""
     each, channels = len(filters) // groups, len(image) // groups
@@ -89,15 +85,14 @@ def setups(count, seed):
 
 def test_the_numbers_are_those_of_the_library_and_what_it_refuses_is_refused(new_page):
     cases = list(setups(400, seed=0))
-    got = new_page("index.html").evaluate(
-        """async ([text, cases]) => {
-            const m = await import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
-            return cases.map(([image, filters, bias, options]) => {
-                const parts = () => filters.map((_, f) => m.partialSums(image, filters, f, options));
-                return m.misfit(image, { filters, ...options }) || [m.convolve(image, filters, bias, options), parts()];
-            });
-        }""",
-        [module("channels"), [[*(part.tolist() for part in case[:3]), case[3]] for case in cases]],
+    got = computed(
+        new_page("index.html"),
+        "channels",
+        """return values[0].map(([image, filters, bias, options]) => {
+            const parts = () => filters.map((_, f) => m.partialSums(image, filters, f, options));
+            return m.misfit(image, { filters, ...options }) || [m.convolve(image, filters, bias, options), parts()];
+        });""",
+        [[*(part.tolist() for part in case[:3]), case[3]] for case in cases],
     )
     refused = 0
     for (*layer, options), answer in zip(cases, got, strict=True):
