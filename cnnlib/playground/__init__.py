@@ -1,5 +1,6 @@
 """Playgrounds: figures that one moves, alive in the book without Python and in JupyterLab with one's own arrays."""
 
+from cnnlib.playground.channels import ChannelsPlayground, channels_playground
 from cnnlib.playground.depth import DepthPlayground, depth_playground
 from cnnlib.playground.digit import DigitPlayground, digit_playground
 from cnnlib.playground.field import FieldPlayground, field_playground
@@ -11,6 +12,7 @@ from cnnlib.playground.pooling import PoolingPlayground, pooling_playground
 from cnnlib.playground.tracer import TracerPlayground, tracer_playground
 
 __all__ = [
+    "ChannelsPlayground",
     "DepthPlayground",
     "DigitPlayground",
     "FieldPlayground",
@@ -20,6 +22,7 @@ __all__ = [
     "LookPlayground",
     "PoolingPlayground",
     "TracerPlayground",
+    "channels_playground",
     "depth_playground",
     "digit_playground",
     "field_playground",

@@ -22,7 +22,7 @@ function format(x, width = 7, scale = 1) {
   const texts = [];
   for (let digits = 4; digits >= 0 && Math.abs(x) >= 1e-3; digits--) {
     const text = String(Number(x.toFixed(digits)));
-    texts.push(text, ...(width < 5 ? [text.replace("0.", ".")] : []));
+    texts.push(text, ...(width < 5 ? [text.replace(/^(-?)0\./, "$1.")] : []));
   }
   for (let digits = 2; digits >= 0; digits--) texts.push(x.toExponential(digits).replace(/\.?0*e\+?/, "e"));
   const fits = texts.find((text) => text.length <= width && Number(text) !== 0);
@@ -188,17 +188,19 @@ function chooser(name, onPick) {
   };
 }
 
-/** A whole number with a button on each side. */
+/** A number with a button on each side, which moves it by 1. */
 function stepper(name, low, high, onPick) {
   const value = h("output", { "aria-live": "polite" });
+  let now;
   const button = (sign, step, word) =>
-    h("button", { type: "button", "aria-label": `${word} ${name}`, click: () => onPick(Number(value.value) + step) }, sign);
+    h("button", { type: "button", "aria-label": `${word} ${name}`, click: () => onPick(now + step) }, sign);
   const [less, more] = [button("\u2212", -1, "less"), button("+", 1, "more")];
   return {
     element: h("div", { class: "field", role: "group", "aria-label": name }, name,
       h("span", { class: "stepper" }, less, value, more)),
     show(current) {
-      say(value, String(current));
+      now = current;
+      say(value, format(current));
       less.setAttribute("aria-disabled", current <= low);
       more.setAttribute("aria-disabled", current >= high);
     },

@@ -1,42 +1,13 @@
 // The kernel playground: slide a kernel over an image, see what is multiplied, what is added, and where it goes.
 //
-// The arithmetic is the first part, and is all that a convolution is. The rest puts it on the page.
+// Its arithmetic, which is all that a convolution is, stands in weights.js. This puts it on the page.
 
-import { NUMBERS_FROM, STYLE, chooser, colorMap, digitsThatFit, flagField, format, fraction, h, inkOn, isDark, matrixField, pairField, parseNumber, range, readMatrix, say, signed, stepper, textField, wholeNumber } from "./base.js";
-import { WINDOW_STYLE, button, grid, heading, inWords, keepInStep, makeStage, makeWalk, mount, nameOf, outputSize, placeBox, same, sizeSentence, term, usesAlong } from "./window.js";
+import { NUMBERS_FROM, STYLE, chooser, colorMap, digitsThatFit, flagField, format, fraction, h, inkOn, isDark, matrixField, pairField, range, readMatrix, say, signed, stepper, textField, wholeNumber } from "./base.js";
+import { WINDOW_STYLE, button, grid, heading, inWords, keepInStep, makeStage, makeWalk, mount, nameOf, placeBox, same, sizeSentence, term, usesAlong } from "./window.js";
+import { WEIGHTS_STYLE, correlate, largest, makeMatrix, makeWeights, multiplyAndSum, patchAt } from "./weights.js";
 import { PHOTO } from "./photo.js";
 
 /** @typedef {number[][]} Matrix  rows of numbers, all rows equally long */
-/** @typedef {{ stride?: number, padding?: number, dilation?: number }} Options */
-
-// The arithmetic
-
-/** The numbers under the window at one place; what hangs over the edge is 0. @returns {Matrix} */
-function patchAt(image, kernel, [row, column], { stride = 1, padding = 0, dilation = 1 } = {}) {
-  return kernel.map((weights, k) => {
-    const r = row * stride - padding + k * dilation;
-    return weights.map((_, l) => image[r]?.[column * stride - padding + l * dilation] ?? 0);
-  });
-}
-
-/** Multiply two matrices entry by entry, and add everything. */
-function multiplyAndSum(patch, kernel) {
-  let sum = 0;
-  for (const [k, weights] of kernel.entries()) for (const [l, weight] of weights.entries()) sum += weight * patch[k][l];
-  return sum;
-}
-
-/**
- * Slide the kernel over the image: torch.nn.functional.conv2d with one channel and one filter.
- * @param {Matrix} image @param {Matrix} kernel @param {Options} options @returns {Matrix}
- */
-function correlate(image, kernel, options = {}) {
-  const rows = outputSize(image.length, kernel.length, options);
-  const columns = outputSize(image[0].length, kernel[0].length, options);
-  return Array.from({ length: rows }, (_, row) =>
-    Array.from({ length: columns }, (_, column) =>
-      multiplyAndSum(patchAt(image, kernel, [row, column], options), kernel)));
-}
 
 /** The kernel turned by half a turn: what tells convolution from correlation. @param {Matrix} kernel */
 const turned = (kernel) => kernel.map((row) => [...row].reverse()).reverse();
@@ -87,7 +58,7 @@ function render({ model, el }) {
   const predict = model.get("predict");
   const given = read();
   const view = makeView(controls, model.get("label"));
-  const host = mount(el, view.root, STYLE + WINDOW_STYLE + OWN_STYLE);
+  const host = mount(el, view.root, STYLE + WINDOW_STYLE + WEIGHTS_STYLE + OWN_STYLE);
 
   let counting = false; // show how often each pixel is used, in place of its value
   let output; // the answer, and what it was computed from
@@ -385,72 +356,6 @@ function makeView(controls, label) {
   return { root, connect, draw };
 }
 
-const largest = (matrix) => matrix.flat().reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-/** A small matrix with its name above it. */
-function makeMatrix(name, className) {
-  const table = h("table", { "aria-label": name });
-  return {
-    element: h("div", { class: `matrix ${className}` }, h("p", { class: "heading" }, h("b", {}, name)), table),
-    draw(matrix, color, text) {
-      const cellOf = (value) => {
-        const shade = color(value);
-        return h("td", { style: `background:rgb(${shade});color:${inkOn(shade)}` }, text(value));
-      };
-      table.replaceChildren(h("tbody", {}, ...matrix.map((row) => h("tr", {}, ...row.map(cellOf)))));
-    },
-  };
-}
-
-/** The kernel as a matrix of fields that the reader writes into. */
-function makeWeights(onWeight) {
-  const table = h("table", { "aria-label": "kernel" });
-  let shape = "";
-  const field = (k, l) => {
-    const input = h("input", {
-      type: "text", autocomplete: "off", spellcheck: "false", "aria-label": `weight, row ${k}, column ${l}`,
-      focus: () => input.select(),
-      input: () => {
-        const value = parseNumber(input.value);
-        input.setAttribute("aria-invalid", String(Number.isNaN(value)));
-        if (!Number.isNaN(value)) onWeight(k, l, value);
-      },
-      blur: () => {
-        input.removeAttribute("aria-invalid");
-        input.value = fraction(input.weight, 6);
-      },
-      keydown: (event) => {
-        const step = { ArrowUp: 1, ArrowDown: -1 }[event.key];
-        if (event.key === "Enter") input.select();
-        if (!step) return;
-        event.preventDefault();
-        input.value = fraction(input.weight + step);
-        onWeight(k, l, input.weight + step);
-      },
-    });
-    return input;
-  };
-  return {
-    element: h("div", { class: "matrix kernel" }, h("p", { class: "heading" }, h("b", {}, "kernel")), table),
-    draw(matrix, color) {
-      if (shape !== `${matrix.length} ${matrix[0].length}`) {
-        shape = `${matrix.length} ${matrix[0].length}`;
-        table.replaceChildren(h("tbody", {}, ...matrix.map((row, k) => h("tr", {}, ...row.map((_, l) => h("td", {}, field(k, l)))))));
-      }
-      for (const [k, row] of matrix.entries()) {
-        for (const [l, weight] of row.entries()) {
-          const input = table.rows[k].cells[l].firstChild;
-          input.weight = weight;
-          if (!input.matches(":focus") || parseNumber(input.value) !== weight) {
-            if (input.getAttribute("aria-invalid") !== "true") input.value = fraction(weight, 6);
-          }
-          const shade = color(weight);
-          Object.assign(input.style, { backgroundColor: `rgb(${shade})`, color: inkOn(shade) });
-        }
-      }
-    },
-  };
-}
-
 const OWN_STYLE = `
 .tap i {
   position: absolute; right: 0; bottom: 0; padding: 0 3px; border-radius: 4px 0 0 0; font: 600 11.5px/14px inherit; font-style: normal;
@@ -462,17 +367,12 @@ const OWN_STYLE = `
 .sum { display: flex; flex-wrap: wrap; align-items: center; gap: 10px; margin-top: 14px; padding-top: 12px; border-top: 1px solid var(--faint); justify-content: center; }
 .sign { font-size: 22px; color: var(--soft); padding-top: 24px; }
 .part { display: flex; gap: 10px; align-items: center; }
-.matrix table { outline: 1px solid var(--line); border-radius: 3px; }
-.matrix td { width: 46px; height: 36px; font-size: 14px; border: 0.5px solid rgb(128 128 128 / 0.35); }
-.matrix input { width: 100%; height: 100%; min-width: 0; border: 0; border-radius: 0; padding: 0; text-align: center; font-size: 14px; cursor: text; text-decoration: underline dotted 1px; text-underline-offset: 4px; }
-.matrix input[aria-invalid="true"] { box-shadow: inset 0 0 0 2px #d32f2f; text-decoration: underline wavy #d32f2f; }
-.matrix input:focus { outline: 3px solid var(--action); outline-offset: -1px; position: relative; }
 .result { display: flex; flex-direction: column; align-items: center; }
 .total { min-width: 76px; padding: 6px 12px; border-radius: 8px; text-align: center; font-size: 24px; font-weight: 700; box-shadow: 0 0 0 3px var(--mark), 0 0 0 4.5px var(--mark-edge); margin: 2px 0 8px; }
 .credit { margin-top: 8px; text-align: right; font-size: 12px; }
-@container (max-width: 420px) { .matrix td { width: 40px; } .sum, .part { gap: 8px 7px; } }
+@container (max-width: 420px) { .sum, .part { gap: 8px 7px; } }
 @media (forced-colors: active) { .total { border: 3px solid Highlight; } }
 `;
 
-export { FIELDS, IMAGES, PRESETS, correlate, patchAt };
+export { FIELDS, IMAGES, PRESETS };
 export default { render };

@@ -205,6 +205,12 @@ function placeBox(element, cell, row, column, high, wide) {
   for (const [name, cells] of Object.entries(sizes)) element.style[name] = `${cells * cell}px`;
 }
 
+/** Tells a screen reader where the window stands, among so many places. */
+function tellPlace(frame, [row, column], rows, columns) {
+  const [now, max, text] = [row * columns + column, rows * columns - 1, `row ${row}, column ${column}`];
+  for (const [name, value] of Object.entries({ min: 0, max, now, text })) frame.setAttribute(`aria-value${name}`, value);
+}
+
 function heading(element, name, rows, columns, more = "") {
   element.replaceChildren(h("b", {}, name), ` ${rows} × ${columns}${more && `, ${more}`}`);
 }
@@ -332,8 +338,7 @@ function makeStage(movable) {
       placeBox(frame, cell, row * stride, column * stride, high, wide);
       placeBox(mark, cell, row, column, 1, 1);
       if (!movable || !rows || !columns) return;
-      const [now, max, text] = [row * columns + column, rows * columns - 1, `row ${row}, column ${column}`];
-      for (const [name, value] of Object.entries({ min: 0, max, now, text })) frame.setAttribute(`aria-value${name}`, value);
+      tellPlace(frame, [row, column], rows, columns);
     },
   };
 }
@@ -364,4 +369,4 @@ const WINDOW_STYLE = `
 @media (forced-colors: active) { .frame, .mark { border: 3px solid Highlight; } }
 `;
 
-export { WINDOW_STYLE, arrows, button, follow, grid, heading, inWords, keepInStep, makeBeam, makeStage, makeWalk, mount, nameOf, outputSize, placeBox, same, sizeSentence, steer, term, usesAlong };
+export { WINDOW_STYLE, arrows, button, follow, grid, heading, inWords, keepInStep, makeBeam, makeStage, makeWalk, mount, nameOf, outputSize, placeBox, same, sizeSentence, steer, tellPlace, term, usesAlong };

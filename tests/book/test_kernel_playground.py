@@ -176,6 +176,7 @@ def test_numbers_are_written_short_and_true(new_page):
         0.996: "1",
         12.5: "13",
         1.25: "1.3",
+        20.4: "20",
         -12: "−12",
         4e9: "4e9",
     }
