@@ -36,7 +36,7 @@ def test_time_memory_and_a_sudden_end_are_told_and_leave_no_process():
         apart(time.sleep, 60, seconds=0.5)
     assert time.monotonic() - begin < 30
     with pytest.raises(TooMuch, match=r"more than 0\.1 GB of memory"):
-        apart(lambda: len(bytearray(6_000_000_000)), memory=100_000_000)  # more than a test before it may have left free
+        apart(lambda: len(bytearray(6_000_000_000)), memory=100_000_000)  # more than was left free
     with pytest.raises(TooMuch, match="ended the process"):
         apart(os.abort)
     assert psutil.Process().children() == before
