@@ -1,5 +1,7 @@
 """Typical wrong answers to exercise 03: each loses points on every draw, and is told why."""
 
+from slips import slip
+
 LAYER = """
 def conv2d(x, w, b, stride=1, padding=0, dilation=1):
     (N, C, H, W), (F, _, K, L) = x.shape, w.shape
@@ -37,14 +39,6 @@ def find_options(x, w, y):
 """
 
 
-def but(text, *changes):
-    """The right answer with one or two places changed."""
-    for old, new in changes:
-        assert text.count(old) >= 1, old
-        text = text.replace(old, new)
-    return text
-
-
 def size(rows, columns, learned=3276):
     """The cell of 03.1 with these numbers."""
     return {"answer-03-1": f"rows = {rows}\ncolumns = {columns}\nlearned = {learned}"}
@@ -57,17 +51,17 @@ def stops(line):
 
 def layer(*changes):
     """The cell of 03.3 with these changes."""
-    return {"answer-03-3": but(LAYER, *changes)}
+    return {"answer-03-3": slip(LAYER, *changes)}
 
 
 def usage(*changes):
     """The cell of 03.4 with these changes."""
-    return {"answer-03-4": but(USAGE, *changes)}
+    return {"answer-03-4": slip(USAGE, *changes)}
 
 
 def search(*changes):
     """The cell of 03.5 with these changes."""
-    return {"answer-03-5": but(SEARCH, *changes)}
+    return {"answer-03-5": slip(SEARCH, *changes)}
 
 
 SLICE = "x[n, :, i * s : i * s + d * K : d, j * s : j * s + d * L : d]"
