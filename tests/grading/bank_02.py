@@ -142,7 +142,7 @@ def correlate2d(x, w):
     for i in range(H - L + 1):
         for j in range(W - K + 1):
             window = x[i : i + K, j : j + L]
-            y[i, j] = (window * w[: window.shape[0], : window.shape[1]]).sum()
+            y[i, j] = ((window - window.mean()) * w[: window.shape[0], : window.shape[1]]).sum()
     return y
 """
         },
@@ -153,12 +153,15 @@ def correlate2d(x, w):
         "square images only",
         {
             "answer-02-3": """
+def off_mean(window):
+    return window - window.mean()
+
 def correlate2d(x, w):
     n = x.shape[0] - w.shape[0] + 1
     y = np.zeros((n, n))
     for i in range(n):
         for j in range(n):
-            y[i, j] = (x[i : i + len(w), j : j + w.shape[1]] * w).sum()
+            y[i, j] = (off_mean(x[i : i + len(w), j : j + w.shape[1]]) * w).sum()
     return y
 """
         },
@@ -169,11 +172,14 @@ def correlate2d(x, w):
         "kernel flipped",
         {
             "answer-02-3": """
+def off_mean(window):
+    return window - window.mean()
+
 def correlate2d(x, w):
     K, L = w.shape
     rows, columns = x.shape[0] - K + 1, x.shape[1] - L + 1
     return np.array(
-        [[(x[i : i + K, j : j + L] * w[::-1, ::-1]).sum() for j in range(columns)] for i in range(rows)]
+        [[(off_mean(x[i : i + K, j : j + L]) * w[::-1, ::-1]).sum() for j in range(columns)] for i in range(rows)]
     )
 """
         },
@@ -184,10 +190,13 @@ def correlate2d(x, w):
         "result transposed",
         {
             "answer-02-3": """
+def off_mean(window):
+    return window - window.mean()
+
 def correlate2d(x, w):
     K, L = w.shape
     rows, columns = x.shape[0] - K + 1, x.shape[1] - L + 1
-    return np.array([[(x[i : i + K, j : j + L] * w).sum() for i in range(rows)] for j in range(columns)])
+    return np.array([[(off_mean(x[i : i + K, j : j + L]) * w).sum() for i in range(rows)] for j in range(columns)])
 """
         },
         "Rows and columns are swapped",
@@ -197,11 +206,14 @@ def correlate2d(x, w):
         "window moves by its own size",
         {
             "answer-02-3": """
+def off_mean(window):
+    return window - window.mean()
+
 def correlate2d(x, w):
     K, L = w.shape
     return np.array(
         [
-            [(x[i : i + K, j : j + L] * w).sum() for j in range(0, x.shape[1] - L + 1, L)]
+            [(off_mean(x[i : i + K, j : j + L]) * w).sum() for j in range(0, x.shape[1] - L + 1, L)]
             for i in range(0, x.shape[0] - K + 1, K)
         ]
     )
@@ -250,6 +262,34 @@ def correlate2d(x, w):
 """
         },
         "an object of type Equal",
+    ),
+    (
+        "02.3",
+        "the chapter's own",
+        {
+            "answer-02-3": """
+from numpy.lib.stride_tricks import sliding_window_view
+
+def correlate2d(x, w):
+    windows = sliding_window_view(x, w.shape)
+    return np.einsum("ijkl,kl->ij", windows, w)
+"""
+        },
+        "the plain correlation",
+    ),
+    (
+        "02.3",
+        "mean of the whole image",
+        {
+            "answer-02-3": """
+def correlate2d(x, w):
+    K, L = w.shape
+    rows, columns = x.shape[0] - K + 1, x.shape[1] - L + 1
+    x = x - x.mean()
+    return np.array([[(x[i : i + K, j : j + L] * w).sum() for j in range(columns)] for i in range(rows)])
+"""
+        },
+        "a mean of its own",
     ),
     (
         "02.4",
@@ -352,7 +392,11 @@ def correlate1d(x, w):
             "answer-02-3": """
 def correlate2d(x, w):
     n, k = len(x), len(w)
-    return np.array([[(x[i : i + k, j : j + k] * w).sum() for j in range(n - k + 1)] for i in range(n - k + 1)])
+    y = np.zeros((n - k + 1, n - k + 1))
+    for i, j in np.ndindex(y.shape):
+        window = x[i : i + k, j : j + k]
+        y[i, j] = ((window - window.mean()) * w).sum()
+    return y
 """
         },
         1,

@@ -1,11 +1,15 @@
 """Typical wrong answers to exercise 03: each loses points on every draw, and is told why."""
 
+from slips import slip
+
 LAYER = """
 def conv2d(x, w, b, stride=1, padding=0, dilation=1):
     (N, C, H, W), (F, _, K, L) = x.shape, w.shape
     p, s, d = padding, stride, dilation
-    H, W = output_size(H, K, s, p, d), output_size(W, L, s, p, d)
-    x = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
+    q = (p, p)
+    H, W = output_size(H, K, s, q, d), output_size(W, L, s, q, d)
+    x = np.pad(x, ((0, 0), (0, 0), (0, 0), (p, p)), mode="wrap")
+    x = np.pad(x, ((0, 0), (0, 0), (p, p), (0, 0)))
     y = np.zeros((N, F, H, W))
     for n, f, i, j in np.ndindex(y.shape):
         window = x[n, :, i * s : i * s + d * K : d, j * s : j * s + d * L : d]
@@ -37,14 +41,6 @@ def find_options(x, w, y):
 """
 
 
-def but(text, *changes):
-    """The right answer with one or two places changed."""
-    for old, new in changes:
-        assert text.count(old) >= 1, old
-        text = text.replace(old, new)
-    return text
-
-
 def size(rows, columns, learned=3276):
     """The cell of 03.1 with these numbers."""
     return {"answer-03-1": f"rows = {rows}\ncolumns = {columns}\nlearned = {learned}"}
@@ -52,22 +48,22 @@ def size(rows, columns, learned=3276):
 
 def stops(line):
     """The cell of 03.2 with this formula."""
-    return {"answer-03-2": f"def output_size(size, kernel, stride=1, padding=0, dilation=1):\n    {line}"}
+    return {"answer-03-2": f"def output_size(size, kernel, stride=1, padding=(0, 0), dilation=1):\n    {line}"}
 
 
 def layer(*changes):
     """The cell of 03.3 with these changes."""
-    return {"answer-03-3": but(LAYER, *changes)}
+    return {"answer-03-3": slip(LAYER, *changes)}
 
 
 def usage(*changes):
     """The cell of 03.4 with these changes."""
-    return {"answer-03-4": but(USAGE, *changes)}
+    return {"answer-03-4": slip(USAGE, *changes)}
 
 
 def search(*changes):
     """The cell of 03.5 with these changes."""
-    return {"answer-03-5": but(SEARCH, *changes)}
+    return {"answer-03-5": slip(SEARCH, *changes)}
 
 
 SLICE = "x[n, :, i * s : i * s + d * K : d, j * s : j * s + d * L : d]"
@@ -86,39 +82,62 @@ WRONG = [
     (
         "03.2",
         "ceiling for floor",
-        stops("return 1 - (dilation * (kernel - 1) + 1 - size - 2 * padding) // stride"),
+        stops("return 1 - (dilation * (kernel - 1) + 1 - size - sum(padding)) // stride"),
         "rounded up",
     ),
     (
         "03.2",
         "padding once",
-        stops("return 1 + (size + padding - dilation * (kernel - 1) - 1) // stride"),
+        stops("return 1 + (size + padding[0] - dilation * (kernel - 1) - 1) // stride"),
         "both ends",
     ),
     (
         "03.2",
         "rounded to the nearest",
-        stops("return 1 + round((size + 2 * padding - dilation * (kernel - 1) - 1) / stride)"),
+        stops("return 1 + round((size + sum(padding) - dilation * (kernel - 1) - 1) / stride)"),
         "to the nearest",
     ),
-    ("03.2", "no dilation", stops("return 1 + (size + 2 * padding - kernel) // stride"), "dilation apart"),
-    ("03.2", "dilation times kernel", stops("return 1 + (size + 2 * padding - dilation * kernel) // stride"), "2 gaps"),
+    (
+        "03.2",
+        "twice the padding in front",
+        stops("return 1 + (size + 2 * padding[0] - dilation * (kernel - 1) - 1) // stride"),
+        "each end has its own",
+    ),
+    (
+        "03.2",
+        "twice the padding behind",
+        stops("return 1 + (size + 2 * padding[1] - dilation * (kernel - 1) - 1) // stride"),
+        "each end has its own",
+    ),
+    (
+        "03.2",
+        "the chapter's formula",
+        stops("return 1 + (size + 2 * padding - dilation * (kernel - 1) - 1) // stride"),
+        "stopped with TypeError",
+    ),
+    ("03.2", "no dilation", stops("return 1 + (size + sum(padding) - kernel) // stride"), "dilation apart"),
+    (
+        "03.2",
+        "dilation times kernel",
+        stops("return 1 + (size + sum(padding) - dilation * kernel) // stride"),
+        "2 gaps",
+    ),
     (
         "03.2",
         "first stop missing",
-        stops("return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride"),
+        stops("return (size + sum(padding) - dilation * (kernel - 1) - 1) // stride"),
         "One stop is missing",
     ),
     (
         "03.2",
         "stops of stride 1 divided",
-        stops("return (size + 2 * padding - dilation * (kernel - 1)) // stride"),
+        stops("return (size + sum(padding) - dilation * (kernel - 1)) // stride"),
         "the first stop is free",
     ),
     (
         "03.2",
         "not a whole number",
-        stops("return 1 + (size + 2 * padding - dilation * (kernel - 1) - 1) / stride"),
+        stops("return 1 + (size + sum(padding) - dilation * (kernel - 1) - 1) / stride"),
         "want",
     ),
     ("03.3", "stride not in the index", layer((SLICE, SLICE.replace(" * s", ""))), "counts stops, not pixels"),
@@ -157,9 +176,10 @@ WRONG = [
         "03.3",
         "ceiling for floor",
         layer(
-            ("output_size(H, K, s, p, d)", "output_size(H + s - 1, K, s, p, d)"),
-            ("output_size(W, L, s, p, d)", "output_size(W + s - 1, L, s, p, d)"),
-            ("(p, p), (p, p)", "(p, p + s), (p, p + s)"),
+            ("output_size(H, K, s, q, d)", "output_size(H + s - 1, K, s, q, d)"),
+            ("output_size(W, L, s, q, d)", "output_size(W + s - 1, L, s, q, d)"),
+            ("(p, p)), mode", "(p, p + s)), mode"),
+            ("(p, p), (0, 0)))", "(p, p + s), (0, 0)))"),
         ),
         "floor, not ceiling",
     ),
@@ -167,13 +187,28 @@ WRONG = [
         "03.3",
         "padding in front only",
         layer(
-            ("(p, p), (p, p)", "(p, 0), (p, 0)"),
-            ("(H, K, s, p, d)", "(H + p, K, s, 0, d)"),
-            ("(W, L, s, p, d)", "(W + p, L, s, 0, d)"),
+            ("(p, p)), mode", "(p, 0)), mode"),
+            ("(p, p), (0, 0)))", "(p, 0), (0, 0)))"),
+            ("q = (p, p)", "q = (p, 0)"),
         ),
         "all four sides",
     ),
-    ("03.3", "twice the padding in front", layer(("(p, p), (p, p)", "(2 * p, 0), (2 * p, 0)")), "the same on each"),
+    (
+        "03.3",
+        "twice the padding in front",
+        layer(("(p, p)), mode", "(2 * p, 0)), mode"), ("(p, p), (0, 0)))", "(2 * p, 0), (0, 0)))")),
+        "the same on each",
+    ),
+    ("03.3", "zeros on all sides, as in the chapter", layer((', mode="wrap"', "")), "columns of a panorama go round"),
+    ("03.3", "rows go round as well", layer(("(p, p), (0, 0)))", '(p, p), (0, 0)), mode="wrap")')), "there are zeros"),
+    (
+        "03.3",
+        "the wrong axis goes round",
+        layer((', mode="wrap"', ""), ("(p, p), (0, 0)))", '(p, p), (0, 0)), mode="wrap")')),
+        "the other way about",
+    ),
+    ("03.3", "the edge repeated", layer(('"wrap"', '"edge"')), "repeat the column"),
+    ("03.3", "mirrored at the sides", layer(('"wrap"', '"reflect"')), "mirror the image"),
     ("03.3", "input changed", layer(("x = np.pad", "x *= 2\n    x = np.pad")), "changed"),
     ("03.3", "library", {"answer-03-3": "from cnnlib.ops import conv2d\n"}, "cnnlib.ops"),
     ("03.4", "assign for accumulate", usage(("+= 1", "= 1")), "do not assign"),
@@ -197,7 +232,7 @@ WRONG = [
 
 HALF = [
     ("03.1", "the size, not the count", size(4, 5, 12996), 1),
-    ("03.3", "right for stride 1 and no padding only", layer((SLICE, "x[n, :, i : i + K, j : j + L]")), 1),
+    ("03.3", "right for stride 1 and no dilation only", layer((SLICE, "x[n, :, i : i + K, j : j + L]")), 1),
     ("03.3", "no dilation", layer((SLICE, SLICE.replace("d * ", "").replace(" : d", ""))), 2),
     ("03.4", "no padding", usage((", p = size, kernel_size, padding", ", p = size, kernel_size, 0")), 1),
     ("03.5", "by the size alone", search((FIT, "got.shape == y.shape")), 1),

@@ -1,10 +1,6 @@
 """Typical wrong answers to exercise 09: each loses points on every draw, and is told why."""
 
-import json
-from pathlib import Path
-
-SOURCE = Path(__file__).parents[2] / "exercises" / "solutions" / "09_read_someone_elses_network.ipynb"
-CELLS = {cell["id"]: "".join(cell["source"]) for cell in json.loads(SOURCE.read_text(encoding="utf-8"))["cells"]}
+from slips import changed
 
 
 def paper(flat=720, macs=336_960, parameters=31_499, possible=1_290):
@@ -12,15 +8,6 @@ def paper(flat=720, macs=336_960, parameters=31_499, possible=1_290):
     return {
         "answer-09-1": f"flat = {flat}\nmacs = {macs}\nparameters = {parameters}\npossible = {possible}",
     }
-
-
-def changed(cell, *pairs):
-    """The source's answer with some of its text replaced."""
-    text = CELLS[cell]
-    for old, new in pairs:
-        assert old in text, old
-        text = text.replace(old, new)
-    return {cell: text}
 
 
 def book(*pairs):

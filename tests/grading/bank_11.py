@@ -1,25 +1,12 @@
 """Typical wrong answers to exercise 11: each loses points on every draw, and is told why."""
 
-import json
-from pathlib import Path
-
-SOURCE = Path(__file__).parents[2] / "exercises" / "solutions" / "11_look_inside.ipynb"
-CELLS = {cell["id"]: "".join(cell["source"]) for cell in json.loads(SOURCE.read_text(encoding="utf-8"))["cells"]}
+from slips import changed
 
 
 def paper(slope=4, product=-5, fall=4, cam=0, largest=14):
     """An answer to 11.1."""
     text = f"slope = {slope}\nproduct = {product}\nfall = {fall}\ncam = {cam}\nlargest = {largest}"
     return {"answer-11-1": text}
-
-
-def changed(cell, *pairs):
-    """The source's answer with some of its text replaced."""
-    text = CELLS[cell]
-    for old, new in pairs:
-        assert old in text, old
-        text = text.replace(old, new)
-    return {cell: text}
 
 
 def cover(*pairs):

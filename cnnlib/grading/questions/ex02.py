@@ -1,5 +1,7 @@
 """The questions of exercise 02, Slide a kernel."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -11,6 +13,11 @@ OURS = ("cnnlib.ops", "scipy", "torch", "numpy.convolve", "numpy.correlate", "sk
 def slide(x, w):
     """Correlate a row or an image with a kernel, in one line. Provided."""
     return (sliding_window_view(x, w.shape) * w).sum(axis=tuple(range(x.ndim, 2 * x.ndim)))
+
+
+def contrast(x, w):
+    """The same on windows without their mean: that is the kernel without its own. Provided."""
+    return slide(x, w - w.mean())
 
 
 def draw_predictions(rng):
@@ -107,6 +114,12 @@ FIRST = Cause(
     lambda x, w: np.full_like(slide(x, w), slide(x, w).flat[0]),
 )
 
+
+def within(cause):
+    """The same mistake made on windows without their mean. Provided."""
+    return replace(cause, wrong=lambda x, w: cause.wrong(x, w - w.mean()))
+
+
 QUESTIONS = [
     Question(
         id="02.1",
@@ -159,8 +172,23 @@ QUESTIONS = [
         draw=draw_images,
         forbid=OURS,
         causes=(
-            SHORT,
-            FLIPPED,
+            Cause(
+                "no mean",
+                "That is the plain correlation: subtract the window's mean from its pixels first.",
+                slide,
+            ),
+            Cause(
+                "mean of the image",
+                "You subtract the mean of the whole image. Each window has a mean of its own.",
+                lambda x, w: slide(x - x.mean(), w),
+            ),
+            Cause(
+                "mean taken off the answer",
+                "You subtract the mean after multiplying. Subtract it from the pixels, before.",
+                lambda x, w: slide(x, w) - slide(x, np.full(w.shape, 1 / w.size)),
+            ),
+            within(SHORT),
+            within(FLIPPED),
             Cause(
                 "K and L swapped",
                 "Rows are counted by H and K, columns by W and L: look where you use which.",
@@ -169,17 +197,17 @@ QUESTIONS = [
             Cause(
                 "kernel transposed",
                 "Your kernel is transposed: w[k, l] belongs to row k and column l of the window.",
-                lambda x, w: slide(x, w.T),
+                lambda x, w: contrast(x, w.T),
             ),
             Cause(
                 "rows only",
                 "Only one axis is summed, or one row of the kernel is used.",
                 lambda x, w: slide(x, w[:1])[: len(x) - len(w) + 1],
             ),
-            PADDED,
-            MEANS,
-            STEPPING,
-            FIRST,
+            within(PADDED),
+            within(MEANS),
+            within(STEPPING),
+            within(FIRST),
         ),
     ),
     Question(
@@ -191,22 +219,22 @@ QUESTIONS = [
         uses=("02.3",),
         forbid=OURS,
         causes=(
-            Cause("not flipped", "That is correlation: the kernel has not been turned yet.", slide),
+            Cause("not flipped", "That is correlation: the kernel has not been turned yet.", contrast),
             Cause(
                 "rows flipped",
                 "The kernel's rows run backwards, its columns do not yet.",
-                lambda x, w: slide(x, w[::-1]),
+                lambda x, w: contrast(x, w[::-1]),
             ),
             Cause(
                 "columns flipped",
                 "The kernel's columns run backwards, its rows do not yet.",
-                lambda x, w: slide(x, w[:, ::-1]),
+                lambda x, w: contrast(x, w[:, ::-1]),
             ),
-            Cause("image flipped", "Turn the kernel, not the image.", lambda x, w: slide(np.flip(x), w)),
+            Cause("image flipped", "Turn the kernel, not the image.", lambda x, w: contrast(np.flip(x), w)),
             Cause(
                 "negated",
                 "The signs are turned, not the kernel: on other images than ramps that differs.",
-                lambda x, w: -slide(x, w),
+                lambda x, w: -contrast(x, w),
             ),
         ),
     ),

@@ -16,9 +16,15 @@ def stops(size, kernel, stride=1, padding=0, dilation=1):
     return 1 + (size + 2 * padding - dilation * (kernel - 1) - 1) // stride
 
 
-def layer(x, w, b, stride=1, padding=0, dilation=1):
-    """A convolution with all its options, by windows. Provided."""
-    x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+def framed(x, before, after, rows="constant", columns="wrap"):
+    """Images with a frame: zeros above and below, columns that go round; other modes of np.pad are slips. Provided."""
+    x = np.pad(x, ((0, 0), (0, 0), (0, 0), (before, after)), mode=columns)
+    return np.pad(x, ((0, 0), (0, 0), (before, after), (0, 0)), mode=rows)
+
+
+def layer(x, w, b, stride=1, padding=0, dilation=1, **modes):
+    """A convolution of panoramas with all its options, by windows. Provided."""
+    x = framed(x, padding, padding, **modes)
     spans = [dilation * (k - 1) + 1 for k in w.shape[2:]]
     windows = sliding_window_view(x, spans, axis=(2, 3))[:, :, ::stride, ::stride, ::dilation, ::dilation]
     return np.einsum("ncijkl,fckl->nfij", windows, w) + b[:, None, None]
@@ -44,25 +50,38 @@ def draw_predictions(rng):
     return [Case("size", call="rows"), Case("size", call="columns"), Case("learned", call="learned")]
 
 
+def uneven(size, kernel, stride, padding, dilation):
+    """How often a window fits, with a padding for each end. Provided."""
+    return stops(size + sum(padding), kernel, stride, 0, dilation)
+
+
 MISTAKES = {  # wrong ways to count stops, for 03.2
-    "Rounded up: the last window hangs over the edge, and does not count.": lambda n, k, s, p, d: stops(
+    "Rounded up: the last window hangs over the edge, and does not count.": lambda n, k, s, p, d: uneven(
         n + s - 1, k, s, p, d
     ),
-    "The padding is added at both ends.": lambda n, k, s, p, d: stops(n - p, k, s, p, d),
+    "The padding is added at both ends.": lambda n, k, s, p, d: stops(n + p[0], k, s, 0, d),
+    "That is the padding before the first pixel, twice: each end has its own.": lambda n, k, s, p, d: stops(
+        n, k, s, p[0], d
+    ),
+    "That is the padding after the last pixel, twice: each end has its own.": lambda n, k, s, p, d: stops(
+        n, k, s, p[1], d
+    ),
     "Where is the padding?": lambda n, k, s, p, d: stops(n, k, s, 0, d),
-    "The window is wider than its number of weights: they are dilation apart.": lambda n, k, s, p, d: stops(n, k, s, p),
+    "The window is wider than its number of weights: they are dilation apart.": lambda n, k, s, p, d: uneven(
+        n, k, s, p, 1
+    ),
     "The window spans less than dilation times kernel: between 3 weights there are 2 gaps.": lambda n, k, s, p, d: (
-        stops(n, d * k, s, p)
+        uneven(n, d * k, s, p, 1)
     ),
     "One stop is missing: the first, at 0. The strides are counted from there.": lambda n, k, s, p, d: (
-        stops(n, k, s, p, d) - 1
+        uneven(n, k, s, p, d) - 1
     ),
     "Rounded to the nearest: the last window hangs over the edge, and does not count.": lambda n, k, s, p, d: (
-        1 + round((n + 2 * p - d * (k - 1) - 1) / s)
+        1 + round((n + sum(p) - d * (k - 1) - 1) / s)
     ),
-    "These are the stops with stride 1.": lambda n, k, s, p, d: stops(n, k, 1, p, d),
+    "These are the stops with stride 1.": lambda n, k, s, p, d: uneven(n, k, 1, p, d),
     "Do not divide the stops of stride 1: the first stop is free, whole strides follow it.": lambda n, k, s, p, d: (
-        stops(n, k, 1, p, d) // s
+        uneven(n, k, 1, p, d) // s
     ),
 }
 
@@ -70,13 +89,13 @@ MISTAKES = {  # wrong ways to count stops, for 03.2
 def draw_stops(rng):
     """Calls with all options, drawn until no known mistake gives the right answers or those of another. Provided."""
     while True:
-        calls = [(int(rng.integers(20, 40)), int(rng.integers(2, 6)), 1, 0, 1)]
+        calls = [(int(rng.integers(20, 40)), int(rng.integers(2, 6)), 1, (0, 0), 1)]
         for left_over in (0, -1, 0, -1, 1):  # pixels beyond the last stop, as an index into 0 .. stride - 1
             kernel, stride = (int(rng.integers(low, high)) for low, high in [(3, 6), (3, 5)])
-            padding, dilation = int(rng.integers(1, 4)), int(rng.integers(2, 4))
+            padding, dilation = tuple(int(n) for n in rng.integers(0, 5, 2)), int(rng.integers(2, 4))
             room = int(rng.integers(3, 8)) * stride + range(stride)[left_over]
-            calls.append((room + dilation * (kernel - 1) + 1 - 2 * padding, kernel, stride, padding, dilation))
-        answers = {tuple(count(*call) for call in calls) for count in (stops, *MISTAKES.values())}
+            calls.append((room + dilation * (kernel - 1) + 1 - sum(padding), kernel, stride, padding, dilation))
+        answers = {tuple(count(*call) for call in calls) for count in (uneven, *MISTAKES.values())}
         if len(answers) == 1 + len(MISTAKES):
             return [Case("stops", {"calls": calls})]
 
@@ -89,11 +108,11 @@ def each(count):
 def draw_layers(rng):
     """Odd and unequal sizes; in one case `y + b` fits: as many filters as output columns. Provided."""
     sizes = [
-        ("plain", (2, 3, 7, 9), (4, 3, 3, 2), (1, 0, 1)),
-        ("plain", (1, 2, 4, 5), (2, 2, 4, 5), (1, 0, 1)),
-        ("stride and padding", (2, 3, 10, 14), (5, 3, 2, 3), (3, 1, 1)),
-        ("stride and padding", (2, 1, 9, 6), (3, 1, 3, 2), (2, 2, 1)),
-        ("dilation", (2, 3, 11, 13), (4, 3, 2, 3), (1, 0, 3)),
+        ("padding", (2, 3, 7, 9), (4, 3, 3, 2), (1, 1, 1)),
+        ("padding", (1, 2, 4, 5), (2, 2, 4, 5), (1, 2, 1)),
+        ("stride", (2, 3, 10, 14), (5, 3, 2, 3), (3, 1, 1)),
+        ("stride", (2, 1, 9, 6), (3, 1, 3, 2), (2, 2, 1)),
+        ("dilation", (2, 3, 11, 13), (4, 3, 2, 3), (1, 2, 3)),
         ("dilation", (1, 2, 10, 14), (3, 2, 3, 2), (2, 1, 2)),
     ]
     cases = []
@@ -181,14 +200,12 @@ def one_image(x, w, b, stride, padding, dilation, want):
 
 def one_sided(x, w, b, stride, padding, dilation):
     """Padding in front only. Provided."""
-    x = np.pad(x, ((0, 0), (0, 0), (padding, 0), (padding, 0)))
-    return layer(x, w, b, stride, 0, dilation)
+    return layer(framed(x, padding, 0), w, b, stride, 0, dilation)
 
 
 def both_in_front(x, w, b, stride, padding, dilation):
     """All the padding in front. Provided."""
-    x = np.pad(x, ((0, 0), (0, 0), (2 * padding, 0), (2 * padding, 0)))
-    return layer(x, w, b, stride, 0, dilation)
+    return layer(framed(x, 2 * padding, 0), w, b, stride, 0, dilation)
 
 
 def padding_at_one_end(x, w, b, stride, padding, dilation):
@@ -272,7 +289,7 @@ QUESTIONS = [
         id="03.3",
         kind="complete",
         call="conv2d(x, w, b, stride=stride, padding=padding, dilation=dilation)",
-        parts={"plain": 1, "stride and padding": 1, "dilation": 1},
+        parts={"padding": 1, "stride": 1, "dilation": 1},
         draw=draw_layers,
         uses=("03.2",),
         forbid=OURS,
@@ -283,6 +300,31 @@ QUESTIONS = [
                 stride_not_in_index,
             ),
             Cause("rounded up", "The last window hangs over the edge: floor, not ceiling.", rounded_up),
+            Cause(
+                "zeros at the sides",
+                "You pad with zeros on all sides. The columns of a panorama go round.",
+                lambda x, w, b, **options: layer(x, w, b, **options, columns="constant"),
+            ),
+            Cause(
+                "rows go round",
+                "Your rows go round as well. Above and below a panorama there are zeros.",
+                lambda x, w, b, **options: layer(x, w, b, **options, rows="wrap"),
+            ),
+            Cause(
+                "the wrong axis goes round",
+                "Your rows go round, your columns do not: it should be the other way about.",
+                lambda x, w, b, **options: layer(x, w, b, **options, rows="wrap", columns="constant"),
+            ),
+            Cause(
+                "columns repeated",
+                "You repeat the column at the edge. The column beyond the left edge is the last one.",
+                lambda x, w, b, **options: layer(x, w, b, **options, columns="edge"),
+            ),
+            Cause(
+                "columns mirrored",
+                "You mirror the image at its sides. The column beyond the left edge is the last one.",
+                lambda x, w, b, **options: layer(x, w, b, **options, columns="reflect"),
+            ),
             Cause(
                 "kernel flipped",
                 "Your kernel runs backwards along both axes: w[f, c, 0, 0] meets the top left pixel of the window.",

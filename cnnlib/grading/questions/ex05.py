@@ -1,5 +1,7 @@
 """The questions of exercise 05, Send the gradient back."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from cnnlib.grading.question import Case, Cause, Question
@@ -15,18 +17,18 @@ def draw_predictions(rng):
 def draw_conv(rng):
     """Odd, unequal sizes; some rows and columns that no window reaches. Provided."""
     sizes = [
-        ("stride 1", (2, 3, 6, 9), (4, 3, 2, 3), 1, 0),
-        ("stride 1", (3, 2, 7, 5), (2, 2, 3, 2), 1, 0),
-        ("stride and padding", (2, 3, 8, 11), (4, 3, 3, 2), 2, 1),
-        ("stride and padding", (2, 2, 9, 12), (3, 2, 2, 4), 3, 0),
-        ("stride and padding", (3, 2, 5, 8), (2, 2, 3, 2), 1, 2),
+        ("stride 1", (2, 4, 6, 9), (4, 2, 3), 1, 0),
+        ("stride 1", (3, 2, 7, 5), (2, 3, 2), 1, 0),
+        ("stride and padding", (2, 3, 8, 11), (3, 3, 2), 2, 1),
+        ("stride and padding", (3, 2, 9, 12), (2, 2, 4), 3, 0),
+        ("stride and padding", (3, 2, 5, 8), (2, 3, 2), 1, 2),
     ]
     cases = []
     for options, shape, size, s, p in sizes:
-        H, W = (1 + (n + 2 * p - k) // s for n, k in zip(shape[2:], size[2:], strict=True))
-        x, w, dy = (rng.standard_normal(m) for m in (shape, size, (shape[0], size[0], H, W)))
+        H, W = (1 + (n + 2 * p - k) // s for n, k in zip(shape[2:], size[1:], strict=True))
+        x, w, dy = (rng.standard_normal(m) for m in (shape, size, (*shape[:2], H, W)))
         inputs = {"dy": dy, "x": x, "w": w, "stride": s, "padding": p}
-        call = "conv2d_backward(dy, x, w, stride=stride, padding=padding)"
+        call = "depthwise_backward(dy, x, w, stride=stride, padding=padding)"
         cases += [Case(f"{name}, {options}", inputs, call=f"{call}[{k}]") for k, name in enumerate(("dx", "dw"))]
     return cases
 
@@ -60,20 +62,21 @@ def draw_logits(rng):
     far = 1e4 * rng.uniform(0.5, 2, (6, 3)) * rng.choice([-1, 1], (6, 3))
     batches = [("ordinary", 2 * rng.standard_normal((5, 7))), ("ordinary", rng.standard_normal((3, 4)))]
     batches += [("large", near), ("large", far)]
-    return [Case(part, {"logits": z, "labels": rng.integers(0, z.shape[1], len(z))}) for part, z in batches]
+    cases = [Case(part, {"logits": z, "labels": rng.integers(0, z.shape[1], len(z))}) for part, z in batches]
+    return [replace(case, inputs=case.inputs | {"smoothing": rng.uniform(0.1, 0.5)}) for case in cases]
 
 
 def walk_back(dy, x, w, stride, padding, *, kernel=None, steps=None, images=None, add=True, crop=None):
-    """Convolution backward over the windows, with the usual slips built in. Provided."""
-    (H, W), (K, L), p = x.shape[2:], w.shape[2:], padding
+    """Depthwise convolution backward over the windows, with the usual slips built in. Provided."""
+    (H, W), (K, L), p = x.shape[2:], w.shape[1:], padding
     x = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
     dx, dw = np.zeros_like(x), np.zeros_like(w)
     stride, kernel, images = steps or stride, w if kernel is None else kernel, images or slice(None)
     for i, j in np.ndindex(dy.shape[2:]):
         spot = np.s_[:, :, i * stride : i * stride + K, j * stride : j * stride + L]
-        d = dy[:, :, i, j]
-        dx[spot] = add * dx[spot] + np.tensordot(d, kernel, axes=1)
-        dw += np.tensordot(d[images].T, x[spot][images], axes=1)
+        d = dy[:, :, i, j, None, None]
+        dx[spot] = add * dx[spot] + d * kernel
+        dw += (d * x[spot])[images].sum(axis=0)
     crop = p if crop is None else crop
     return dx[:, :, crop : crop + H, crop : crop + W], dw
 
@@ -85,7 +88,12 @@ def whole_frame(dy, x, w, stride, padding):
     return walk_back(dy, framed, w, stride, 0)[0]
 
 
-def pay(dy, x, kernel_size, stride, *, share="first", add=True, steps=None):
+def pay(dy, x, kernel_size, stride, *, sign=-1, **slips):
+    """What the largest pixels get, plus `sign` times what the smallest get, with the usual slips. Provided."""
+    return pay_largest(dy, x, kernel_size, stride, **slips) + sign * pay_largest(dy, -x, kernel_size, stride, **slips)
+
+
+def pay_largest(dy, x, kernel_size, stride, *, share="first", add=True, steps=None):
     """Max pooling backward, with the usual slips built in. Provided."""
     dx, K, steps = np.zeros_like(x), kernel_size, steps or stride
     for n, c, i, j in np.ndindex(dy.shape):
@@ -99,7 +107,7 @@ def pay(dy, x, kernel_size, stride, *, share="first", add=True, steps=None):
         elif share == "column":
             first.reshape(K, K).T.flat[x[spot].T.argmax()] = 1
         else:
-            first = {"split": won / won.sum(), "all": won, "mean": np.full((K, K), 1 / K**2)}[share]
+            first = {"split": won / won.sum(), "all": won}[share]
         route = np.reshape(first, (K, K))
         dx[spot] = dx[spot] + dy[n, c, i, j] * route if add else np.where(route, dy[n, c, i, j] * route, dx[spot])
     return dx
@@ -111,9 +119,15 @@ def softmax(z, axis=1):
     return powers / powers.sum(axis=axis, keepdims=True)
 
 
-def truth(z, labels):
-    """1 at the label, 0 elsewhere. Provided."""
-    return np.eye(z.shape[1])[labels]
+def truth(z, labels, smoothing):
+    """Smoothed labels. Provided."""
+    return (1 - smoothing) * np.eye(z.shape[1])[labels] + smoothing / z.shape[1]
+
+
+def to_others(z, labels, smoothing):
+    """Labels whose smoothing went to the other classes only. Provided."""
+    ones = truth(z, labels, 0)
+    return (1 - smoothing) * ones + smoothing * (1 - ones) / (z.shape[1] - 1)
 
 
 def both_options(*known):
@@ -155,7 +169,7 @@ QUESTIONS = [
     Question(
         id="05.2",
         kind="complete",
-        call="conv2d_backward(dy, x, w, stride=stride, padding=padding)",
+        call="depthwise_backward(dy, x, w, stride=stride, padding=padding)",
         parts={f"{name}, {options}": 1 for options in ("stride 1", "stride and padding") for name in ("dx", "dw")},
         draw=draw_conv,
         forbid=OURS,
@@ -165,7 +179,22 @@ QUESTIONS = [
             (
                 "dx",
                 "Your dx has the kernel the wrong way round. Which weight lay on which pixel of a window?",
-                lambda w, **case: walk_back(w=w, kernel=w[:, :, ::-1, ::-1], **case)[0],
+                lambda w, **case: walk_back(w=w, kernel=w[:, ::-1, ::-1], **case)[0],
+            ),
+            (
+                "dx",
+                "Your dx adds the channels up: a pixel of channel c is in output channel c only.",
+                lambda want, **_: np.repeat(want.sum(axis=1, keepdims=True), want.shape[1], axis=1),
+            ),
+            (
+                "dw",
+                "Your dw adds the channels up: each channel has a kernel of its own.",
+                lambda want, **_: np.repeat(want.sum(axis=0, keepdims=True), len(want), axis=0),
+            ),
+            (
+                "dw",
+                "Your dw still has an axis for the images: a kernel collects from all of them.",
+                lambda want, x, **_: np.full((len(x), *want.shape), np.nan),
             ),
             ("dx", "Your windows stand too close together: window i starts at i * stride.", slipped(0, steps=1)),
             ("dw", "Your windows stand too close together: window i starts at i * stride.", slipped(1, steps=1)),
@@ -196,17 +225,33 @@ QUESTIONS = [
                 slipped(0, crop=0),
             ),
             ("dx", "Your dx has height and width swapped.", lambda want, **_: want.swapaxes(2, 3)),
-            ("dw", "Your dw has the kernel's height and width swapped.", lambda want, **_: want.swapaxes(2, 3)),
+            ("dw", "Your dw has the kernel's height and width swapped.", lambda want, **_: want.swapaxes(1, 2)),
         ),
     ),
     Question(
         id="05.3",
         kind="complete",
-        call="max_pool2d_backward(dy, x, kernel_size, stride)",
+        call="range_pool2d_backward(dy, x, kernel_size, stride)",
         parts={"overlaps": 1, "ties": 1},
         draw=draw_pool,
         forbid=OURS,
         causes=(
+            Cause(
+                "max pooling",
+                "That is max pooling: the smallest pixel of a window has a slope too.",
+                lambda **case: pay_largest(**case),
+            ),
+            Cause(
+                "min pooling",
+                "That is for the smallest pixels. The largest pixel of a window has a slope too.",
+                lambda dy, x, **case: -pay_largest(dy, -x, **case),
+            ),
+            Cause(
+                "sum for difference",
+                "The smallest pixel is subtracted in the layer: its slope is -1.",
+                lambda **case: pay(sign=1, **case),
+            ),
+            Cause("sign turned", "The signs are turned: plus for the largest.", lambda want, **_: -want),
             Cause(
                 "= for +=",
                 "A pixel that wins several windows collects from all of them: add.",
@@ -233,11 +278,6 @@ QUESTIONS = [
                 lambda **case: pay(share="column", **case),
             ),
             Cause(
-                "average pooling",
-                "You share dy evenly. That is average pooling; here only the winner gets something.",
-                lambda **case: pay(share="mean", **case),
-            ),
-            Cause(
                 "stride ignored",
                 "Your windows stand too close together: window i starts at i * stride.",
                 lambda **case: pay(steps=1, **case),
@@ -248,7 +288,7 @@ QUESTIONS = [
     Question(
         id="05.4",
         kind="complete",
-        call="cross_entropy_backward(logits, labels)",
+        call="smoothed_backward(logits, labels, smoothing)",
         parts={"ordinary": 1, "large": 1},
         draw=draw_logits,
         forbid=OURS,
@@ -272,17 +312,45 @@ QUESTIONS = [
             Cause(
                 "truth left out",
                 "These are probabilities. Where does the truth come in?",
-                lambda logits, labels: softmax(logits) / len(labels),
+                lambda logits, labels, smoothing: softmax(logits) / len(labels),
+            ),
+            Cause(
+                "not smoothed",
+                "That is for a truth of 1 at the label. Part of it is spread over all classes.",
+                lambda logits, labels, smoothing: (softmax(logits) - truth(logits, labels, 0)) / len(labels),
+            ),
+            Cause(
+                "spread over the others",
+                "The share is spread over all classes, the label included: K of them, not K - 1.",
+                lambda logits, labels, smoothing: (
+                    (softmax(logits) - to_others(logits, labels, smoothing)) / len(labels)
+                ),
+            ),
+            Cause(
+                "spread twice",
+                "Your truth adds up to more than 1: what is spread is taken from the label first.",
+                lambda logits, labels, smoothing: (
+                    (softmax(logits) - truth(logits, labels, 0) - smoothing / logits.shape[1]) / len(labels)
+                ),
+            ),
+            Cause(
+                "only taken away",
+                "Your truth adds up to less than 1: what is taken from the label goes to all classes.",
+                lambda logits, labels, smoothing: (
+                    (softmax(logits) - (1 - smoothing) * truth(logits, labels, 0)) / len(labels)
+                ),
             ),
             Cause(
                 "softmax over the batch",
                 "Your probabilities add up to 1 along the batch. They should along the classes.",
-                lambda logits, labels: (softmax(logits, 0) - truth(logits, labels)) / len(labels),
+                lambda logits, labels, smoothing: (softmax(logits, 0) - truth(logits, labels, smoothing)) / len(labels),
             ),
             Cause(
                 "clipped",
                 "Clipping makes all large logits equal. What can you subtract from a row instead?",
-                lambda logits, labels: (softmax(np.clip(logits, -700, 700)) - truth(logits, labels)) / len(labels),
+                lambda logits, labels, smoothing: (
+                    (softmax(np.clip(logits, -700, 700)) - truth(logits, labels, smoothing)) / len(labels)
+                ),
             ),
         ),
     ),
