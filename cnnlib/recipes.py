@@ -129,6 +129,22 @@ RECIPES = {
         for letter, told in zip("abcde", (("sign",), ("level",), (), ("shift",), ("place",)), strict=True)
     },
 }
+
+
+def equal_cost(stem="imagenet"):
+    """One of two networks that need about as many multiplications for an image of 32x32 pixels.
+
+    stem: "imagenet" (torchvision's ResNet-18 as it is: 11.2 million parameters, maps of 16 pixels and fewer) or
+    "cifar" (the same blocks behind a 3x3 stem, a quarter as wide: 0.7 million parameters, maps of 32 and fewer)
+    Provided.
+    """
+    if stem == "imagenet":
+        from cnnlib.torchvision import models as theirs  # its import takes a second
+
+        return theirs.resnet18(num_classes=10)
+    return models.ResNet((16, 32, 64, 128), (2, 2, 2, 2))
+
+
 SMALL = {  # chapter 10's whole recipe, on a fifth of the images
     "model": models.SmallCNN,
     "arguments": {},
@@ -218,6 +234,17 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
         "arms": {
             name: with_rate(METHODS[name], rate) for name, rate in (("sgd", 3.2), ("momentum", 0.4), ("adam", 0.02))
         },
+    },
+    "stems": {  # two networks of equal cost, from a part of CIFAR-10
+        "model": equal_cost,
+        **CIFAR,
+        "images": 4_000,
+        "augment": {},
+        "config": Config(epochs=4, batch_size=64, optimizer="sgd", lr=0.1, weight_decay=5e-4, label_smoothing=0.1),
+        "seeds": (0, 1, 2),
+        "watch": False,
+        "ship": False,
+        "arms": {stem: {"arguments": {"stem": stem}} for stem in ("imagenet", "cifar")},
     },
     "forty_seeds": {
         **SMALL,
@@ -328,7 +355,7 @@ def run(name, *, device="cpu", log=print, progress=False):
 
     An interrupted run goes on from its checkpoints in the user's cache.
     log: called with a line of text after each seed    progress: see train.fit
-    Returns the record, a dict for runs/NAME.json, and the network of the first seed.
+    Returns the record, a dict for runs/NAME.json and the sources that go beside it, and the network of the first seed.
     Raises ValueError if there is no such recipe or device, RuntimeError if only a stand-in of the data is here.
     Provided.
     """
@@ -351,18 +378,17 @@ def run(name, *, device="cpu", log=print, progress=False):
 def run_study(name, *, device="cpu", log=print):
     """Train each arm of a study from each of its seeds, as run does, and put what they reached side by side.
 
-    Returns the record, a dict for runs/NAME.json: for each arm its changes, and a list over its seeds of each result.
+    Returns the record, as run does: for each arm its changes, and a list over its seeds of each result.
     Raises ValueError if there is no such study or device, RuntimeError if only a stand-in of the data is here.
     Provided.
     """
     if name not in STUDIES:
         raise ValueError(f'there is no study "{name}": choose one of {", ".join(STUDIES)}.')
-    arms, sizes = {}, {}
+    where, arms, sizes = circumstances(name, str(machine.check_device(device))), {}, {}
     for arm, change in STUDIES[name]["arms"].items():
         record, _ = run(f"{name}/{arm}", device=device, log=log)
         sizes = {key: record[key] for key in ("train_images", "test_images")}
         arms[arm] = {"change": change, "parameters": record["parameters"], **columns(record["runs"])}
-    where = circumstances(name, str(machine.check_device(device)))
     return {"name": name, "recipe": describe(name), **sizes, **where, "arms": arms}
 
 
@@ -415,18 +441,22 @@ def describe(name):
 
 
 def circumstances(name, device):
-    """Where and with what a run was made: hardware, versions, the precision that ran, and a digest of its sources.
+    """Where and with what a run is made: hardware, versions, the precision that runs, its sources and their digest.
+
+    Asked before it trains, since the files may change in the meantime.
 
     Provided.
     """
     half = find(name)["config"].precision == "bfloat16" and machine.bfloat16_pays(device)
     hardware = {"device": device, "processor": machine.processor(device), "flags": machine.flags(device)}
     limits = {key: os.environ[key] for key in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA") if key in os.environ}
+    text = sources(name)
     return {
         "hardware": {**hardware, **limits, "threads": torch.get_num_threads()},
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "precision": "bfloat16" if half else "float32",
-        "code": hashlib.sha256(sources(name).encode()).hexdigest(),
+        "code": hashlib.sha256(text.encode()).hexdigest(),
+        "sources": text,
     }
 
 
@@ -475,8 +505,8 @@ def save_record(record):
     """
     paths = [code_file(record["code"]), train.RUNS / f"{record['name']}.json"]
     paths[0].parent.mkdir(parents=True, exist_ok=True)
-    train.write_atomically(paths[0], sources(record["name"]).encode())
-    train.write_atomically(paths[1], as_json(record))
+    train.write_atomically(paths[0], record["sources"].encode())
+    train.write_atomically(paths[1], as_json({key: value for key, value in record.items() if key != "sources"}))
     return paths
 
 
@@ -494,13 +524,15 @@ def save_study(record):
 
 
 def card(record):
-    """The card of shipped weights: what goes in, what comes out, how they came about, and what they score as shipped.
+    """The card of shipped weights: what goes in, what comes out, how they came about, what they score as shipped, and
+    what they answer to each test image.
 
     Provided.
     """
     name, recipe, first = record["name"], record["recipe"], record["runs"][0]
     model = train.load_weights(build(name), name)
     x, y, images = tensors(name, "test")
+    answers = train.predict(model, x).argmax(1)
     return {
         "name": name,
         "model": recipe["model"],
@@ -512,9 +544,10 @@ def card(record):
         "trained_on": trained_on(record),
         "seed": first["seed"],
         "chosen": "the first seed of the recipe, after its last epoch; nothing was chosen on the test set",
-        "test_accuracy": train.evaluate(model, x, y)["accuracy"],
+        "test_accuracy": (answers == y).double().mean().item(),
         "test_images": record["test_images"],
         "record": f"runs/{name}.json",
+        "answers": "".join(map(str, answers.tolist())),  # the class named for each test image, a digit for each
     }
 
 

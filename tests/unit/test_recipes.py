@@ -183,9 +183,10 @@ def test_the_card_belongs_to_the_first_seed_of_the_record(name):
 @shipped
 def test_shipped_weights_score_what_their_card_says(name):
     x, y = real(name, "test")
-    model = load_weights(recipes.build(name), name)
-    got = train.evaluate(model, x, y)["accuracy"]
-    assert got == pytest.approx(load_card(name)["test_accuracy"], abs=0.001)
+    card, said = load_card(name), train.predict(load_weights(recipes.build(name), name), x).argmax(1)
+    kept = torch.tensor([int(digit) for digit in card["answers"]])
+    assert (said == kept).double().mean() >= 0.999  # another processor rounds otherwise
+    assert (kept == y).double().mean().item() == pytest.approx(card["test_accuracy"], abs=1e-9)
 
 
 @names
@@ -337,6 +338,16 @@ def test_training_a_recipe_leaves_record_weights_and_card(small, capsys):
     assert card["seed"] == 7
     assert card["input"].startswith("(N, 1, 28, 28) float32: (pixel / 255 - 0.5) / 0.25")
     assert "first seed" in card["chosen"]
+
+
+def test_the_sources_that_are_kept_are_those_at_the_start_of_the_run(small, monkeypatch):
+    before = recipes.sources("small")
+
+    def edit(line):  # a file is changed while the run goes on
+        monkeypatch.setattr(recipes, "sources", lambda name: "changed")
+
+    code, _, *_ = recipes.save(*recipes.run("small", log=edit))
+    assert code.read_text(encoding="utf-8") == before
 
 
 def test_a_recipe_trained_twice_gives_the_same_record(small):
