@@ -75,7 +75,7 @@ class Question:
     reveal: bool | None = None  # may messages show wanted values? By default all but those of "predict"
     changes: tuple[str, ...] = ()  # inputs that the call may change in place
     seconds: float = 10  # for each cell of this question
-    quicker: float = 10  # how many times as quick as `against` the best of a part's races must be
+    quicker: float = 5  # how many times as quick as `against` the best of a part's races must be
     needs: tuple[str, ...] = ()  # data sets whose train split the kernel gets
     thresholds: dict[str, float] = field(default_factory=dict)  # "train": part -> share of images that must be right
     standin_thresholds: dict[str, float] = field(default_factory=dict)  # the same, where only the stand-in is there
