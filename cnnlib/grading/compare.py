@@ -26,6 +26,10 @@ def judge(question, cases, got, want, given=frozenset()):
             if says:
                 name = f"`{case.call}`: " if is_one_of_many(question, case, cases) and says != NOT_YET else ""
                 wrong[case.part] = (name + says, cause)
+    for part in [part for part in question.parts if part not in wrong]:
+        races = [got["cases"][i]["seconds"] for i, case in enumerate(cases) if case.part == part and case.against]
+        if races and (says := too_slow(question, races)):
+            wrong[part] = (says, "")
     points = sum(value for part, value in question.parts.items() if part not in wrong)
     if not wrong:
         return points, "Right.", "part"
@@ -33,6 +37,18 @@ def judge(question, cases, got, want, given=frozenset()):
         return points, NOT_YET, "nothing"
     known = {cause for _, cause in wrong.values()} & {cause.says for cause in question.causes}
     return points, describe_parts(question, wrong), "known" if known else "part" if points else "something"
+
+
+def too_slow(question, seconds):
+    """What to say of races, [(given function, answer), ...] in seconds, whose best is not quick enough, or None.
+
+    Provided.
+    """
+    given, answer = (min(float(pair[k]) for pair in seconds) for k in (0, 1))
+    if given >= question.quicker * answer:
+        return None
+    times = f"the given loops take {1000 * given:.3g} ms, yours {1000 * answer:.3g} ms, the best of {len(seconds)} runs"
+    return f"right, but too slow: {times}. Want {question.quicker:g} times as quick, got {given / answer:.2g} times."
 
 
 def is_one_of_many(question, case, cases):

@@ -25,7 +25,8 @@ def stamp(nb, asked):
     points = {f"check-{question.key}": question.points for question in asked}
     for cell in nb.cells:
         answer, graded = question_of(cell.id)[0] == "answer", cell.id in points
-        mark = {"grade": graded, "grade_id": cell.id, "locked": not answer, "schema_version": 3}
+        locked = not answer and not cell.id.startswith("words-")
+        mark = {"grade": graded, "grade_id": cell.id, "locked": locked, "schema_version": 3}
         mark |= {"solution": answer, "task": False} | ({"points": points[cell.id]} if graded else {})
         cell.metadata["nbgrader"] = mark
         if cell.cell_type == "code":

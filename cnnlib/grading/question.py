@@ -13,7 +13,8 @@ class Case:
     """One call of the learner's code, on inputs drawn by the grader.
 
     `inputs` are the names in the call: arrays, numbers, strings, None, and tuples, lists and dicts of these. `call`
-    replaces the question's own; `secret` never leaves the grader. The part is won if all its cases are right.
+    replaces the question's own; `secret` never leaves the grader. The part is won if all its cases are right. `against`
+    makes a race of it: a call of a given function that is timed beside this one, on the same inputs.
     Provided.
     """
 
@@ -21,6 +22,7 @@ class Case:
     inputs: dict[str, Any] = field(default_factory=dict)
     call: str | None = None
     secret: Any = None
+    against: str | None = None
     source: str = ""  # of unlabeled images: what `Images.source` says
 
 
@@ -73,6 +75,7 @@ class Question:
     reveal: bool | None = None  # may messages show wanted values? By default all but those of "predict"
     changes: tuple[str, ...] = ()  # inputs that the call may change in place
     seconds: float = 10  # for each cell of this question
+    quicker: float = 5  # how many times as quick as `against` the best of a part's races must be
     needs: tuple[str, ...] = ()  # data sets whose train split the kernel gets
     thresholds: dict[str, float] = field(default_factory=dict)  # "train": part -> share of images that must be right
     standin_thresholds: dict[str, float] = field(default_factory=dict)  # the same, where only the stand-in is there

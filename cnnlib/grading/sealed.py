@@ -4,12 +4,17 @@ Nothing here decides whether a result is right. It runs next to the learner's co
 everything but the result itself: comparing is the grader's business, in another process.
 """
 
+import ast
 import base64
+import builtins
+import gc
 import linecache
 import math
 import sys
 import traceback
+import types
 import zlib
+from time import perf_counter
 
 import numpy as np
 
@@ -82,14 +87,44 @@ def plain(value):
     return value
 
 
-def run_case(namespace, call, inputs):
-    """Evaluate one call; returns {"output", "inputs"} or {"error", "message", "line"}. Provided."""
-    values = {name: plain(decode(form)) for name, form in inputs.items()}
+def run_case(namespace, case):
+    """Evaluate one call; returns {"output", "inputs"} or {"error", "message", "line"}; of a race "seconds" as well.
+
+    Provided.
+    """
+    values = {name: plain(decode(form)) for name, form in case["inputs"].items()}
     try:
-        output = encode(eval(call, {**namespace, **values}))
-        return {"output": output, "inputs": {name: encode(value) for name, value in values.items()}}
+        if case.get("against"):
+            output, seconds = race(namespace, case["call"], case["against"], values)
+        else:
+            output, seconds = eval(case["call"], {**namespace, **values}), None
+        told = {"output": encode(output), "inputs": {name: encode(value) for name, value in values.items()}}
+        return told | ({"seconds": seconds} if seconds else {})
     except (Exception, SystemExit) as error:
         return describe(error)
+
+
+def race(namespace, call, against, values):
+    """Time a call of a given function, then the call of the answer: (what the answer gave, [seconds, seconds]).
+
+    The answer's time ends when its result is an array. The given function gets global names of its own, so that no
+    answer can slow it down by rebinding what it uses. Provided.
+    """
+    names = {node.id for node in ast.walk(ast.parse(against)) if isinstance(node, ast.Name)} - set(values)
+    given = {
+        name: types.FunctionType(eval(name, namespace).__code__, {"np": np, "__builtins__": builtins}) for name in names
+    }
+    gc.collect()
+    gc.disable()
+    try:
+        begin = perf_counter()
+        eval(against, {**given, **values})
+        middle = perf_counter()
+        output = eval(call, {**namespace, **values})
+        output = output if output is None or output is ... else np.array(output)
+        return output, [middle - begin, perf_counter() - middle]
+    finally:
+        gc.enable()
 
 
 def describe(error):
@@ -103,8 +138,12 @@ def describe(error):
 
 
 def payload(namespace, cases):
-    """Run every case of a question. `cases` is what `seal` wrote: a list of {"call", "inputs"}. Provided."""
-    return {"cases": [run_case(namespace, case["call"], case["inputs"]) for case in cases]}
+    """Run every case of a question. `cases` is what `forms` made: a list of {"call", "inputs"}, of a race "against".
+
+    All calls find the names as they stand now, whatever one of them rebinds. Provided.
+    """
+    namespace = dict(namespace)
+    return {"cases": [run_case(namespace, case) for case in cases]}
 
 
 def show(namespace, cases):
@@ -120,6 +159,7 @@ def forms(question, cases):
     """The cases of a question as `payload` takes them. Provided."""
     return [
         {"call": case.call or question.call, "inputs": {name: encode(value) for name, value in case.inputs.items()}}
+        | ({"against": case.against} if case.against else {})
         for case in cases
     ]
 

@@ -3,7 +3,8 @@
 The ids of a source's cells say what they are ("03-2" stands for question 03.2):
 setup, setup-03-2: imports and given code; task-03-2: the text; answer-03-2: what the learner writes; check-03-2:
 feedback, and the place of the sealed cell; hints-03-2: three hints, each in the one before; show-03-2: a demonstration,
-not run when grading. Learners' kernels import this module: it loads nothing heavy.
+not run when grading. words-11: Markdown that learners write and judge themselves; the grader never reads it.
+Learners' kernels import this module: it loads nothing heavy.
 """
 
 import ast

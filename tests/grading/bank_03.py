@@ -17,6 +17,76 @@ def conv2d(x, w, b, stride=1, padding=0, dilation=1):
     return y
 """
 
+QUICK = """
+def conv2d(x, w, b, stride=1, padding=0, dilation=1):
+    p, s, d = padding, stride, dilation
+    x = np.pad(x, ((0, 0), (0, 0), (0, 0), (p, p)), mode="wrap")
+    x = np.pad(x, ((0, 0), (0, 0), (p, p), (0, 0)))
+    spans = [d * (k - 1) + 1 for k in w.shape[2:]]
+    windows = np.lib.stride_tricks.sliding_window_view(x, spans, axis=(2, 3))[:, :, ::s, ::s, ::d, ::d]
+    return np.einsum("ncijkl,fckl->nfij", windows, w) + b[:, None, None]
+"""
+
+CACHED = (
+    LAYER
+    + """
+
+slow, known = conv2d, {}
+
+
+def conv2d(x, w, b, stride=1, padding=0, dilation=1):
+    key = (x.shape, w.shape, stride, padding, dilation)
+    if key not in known:
+        known[key] = slow(x, w, b, stride, padding, dilation)
+    return known[key]
+"""
+)
+
+LAZY = (
+    LAYER
+    + """
+
+slow = conv2d
+
+
+class Later:
+    def __init__(self, *given):
+        self.given = given
+
+    def __len__(self):
+        return len(self.given[0])
+
+    def __getitem__(self, n):
+        x, *others = self.given
+        if n >= len(x):
+            raise IndexError
+        return slow(x[n : n + 1], *others)[0]
+
+
+def conv2d(x, w, b, stride=1, padding=0, dilation=1):
+    return Later(x, w, b, stride, padding, dilation)
+"""
+)
+
+REBOUND = (
+    LAYER
+    + """
+
+honest = conv2d
+
+
+def conv2d(x, w, b, stride=1, padding=0, dilation=1):
+    global by_loops, range
+
+    def by_loops(x, w, b):
+        for _ in np.arange(10_000_000):
+            pass
+
+    range = by_loops
+    return honest(x, w, b, stride, padding, dilation)
+"""
+)
+
 USAGE = """
 def usage(size, kernel_size, stride=1, padding=0):
     (H, W), (K, L), p = size, kernel_size, padding
@@ -54,6 +124,11 @@ def stops(line):
 def layer(*changes):
     """The cell of 03.3 with these changes."""
     return {"answer-03-3": slip(LAYER, *changes)}
+
+
+def quick(*changes):
+    """The cell of 03.3, quick, with these changes."""
+    return {"answer-03-3": slip(QUICK, *changes)}
 
 
 def usage(*changes):
@@ -210,6 +285,11 @@ WRONG = [
     ("03.3", "the edge repeated", layer(('"wrap"', '"edge"')), "repeat the column"),
     ("03.3", "mirrored at the sides", layer(('"wrap"', '"reflect"')), "mirror the image"),
     ("03.3", "input changed", layer(("x = np.pad", "x *= 2\n    x = np.pad")), "changed"),
+    ("03.3", "right but slow", layer(), "right, but too slow: the given loops take"),
+    ("03.3", "the last result once more", {"answer-03-3": CACHED}, "speed: first difference"),
+    ("03.3", "a result that is computed when it is read", {"answer-03-3": LAZY}, "speed:"),
+    ("03.3", "the given loops slowed down", {"answer-03-3": REBOUND}, "right, but too slow: the given loops take"),
+    ("03.3", "quick, with zeros on all sides", quick((', mode="wrap"', "")), "columns of a panorama go round"),
     ("03.3", "library", {"answer-03-3": "from cnnlib.ops import conv2d\n"}, "cnnlib.ops"),
     ("03.4", "assign for accumulate", usage(("+= 1", "= 1")), "do not assign"),
     ("03.4", "frame left on", usage(("return count[p : p + H, p : p + W]", "return count")), "padding is still there"),
@@ -233,7 +313,9 @@ WRONG = [
 HALF = [
     ("03.1", "the size, not the count", size(4, 5, 12996), 1),
     ("03.3", "right for stride 1 and no dilation only", layer((SLICE, "x[n, :, i : i + K, j : j + L]")), 1),
-    ("03.3", "no dilation", layer((SLICE, SLICE.replace("d * ", "").replace(" : d", ""))), 2),
+    ("03.3", "no dilation", layer((SLICE, SLICE.replace("d * ", "").replace(" : d", ""))), 1),
+    ("03.3", "right but slow", layer(), 2),
+    ("03.3", "quick, no dilation", quick((", ::d, ::d]", "]"), ("[d * (k - 1) + 1 for", "[k for")), 2),
     ("03.4", "no padding", usage((", p = size, kernel_size, padding", ", p = size, kernel_size, 0")), 1),
     ("03.5", "by the size alone", search((FIT, "got.shape == y.shape")), 1),
 ]

@@ -44,9 +44,9 @@ KERNELS, DENSE = "w.transpose(3, 2, 0, 1)\n", "w.reshape(*size, -1).transpose(3,
 BIAS = """    return {k: a if k[0] == "w" else a / len(x) for k, a in g.items()}\n"""
 
 
-def numbers(parameters=3341, loss=1.61, first=411, last=166):
+def numbers(classes=7, filters=12, first=(6, 2, 5), last=(5, 4, 2)):
     """The cell of 06.1. Provided."""
-    lines = (f"parameters = {parameters}", f"first_loss = {loss}", f"place_first = {first}", f"place_last = {last}")
+    lines = (f"classes = {classes}", f"filters = {filters}", f"spot_first = {first}", f"spot_last = {last}")
     return {"answer-06-1": "\n".join(lines)}
 
 
@@ -66,17 +66,18 @@ def carry(*pairs):
 
 
 WRONG = [
-    ("06.1", "no biases", numbers(parameters=3330), "The biases are missing"),
-    ("06.1", "filters of one channel", numbers(parameters=3041), "one channel"),
-    ("06.1", "flattened before pooling", numbers(parameters=11981), "before pooling"),
-    ("06.1", "padding assumed", numbers(parameters=4661), "loses a border"),
-    ("06.1", "loss of ten classes", numbers(loss=2.303), "ln 10"),
-    ("06.1", "logarithm to base 2", numbers(loss=2.32), "base 2"),
-    ("06.1", "sign of the logarithm", numbers(loss=-1.61), "minus that"),
-    ("06.1", "places exchanged", numbers(first=166, last=411), "exchanged"),
-    ("06.1", "rows as long as there are rows", numbers(first=403), "rows of 8"),
-    ("06.1", "H and W swapped", numbers(last=160), "columns before rows"),
-    ("06.1", "counted from 1", numbers(first=412, last=167), "counts from 1"),
+    ("06.1", "ten classes, as always", numbers(classes=10), "ln 10"),
+    ("06.1", "logarithm to base 2", numbers(classes=4), "power of 2"),
+    ("06.1", "logarithm to base 10", numbers(classes=88), "power of 10"),
+    ("06.1", "flattened before pooling", numbers(filters=3), "before pooling"),
+    ("06.1", "padding assumed", numbers(filters=8), "loses a border"),
+    ("06.1", "ten classes in the count", numbers(filters=9), "ten classes"),
+    ("06.1", "filters of one channel", numbers(filters=13), "*three* channels"),
+    ("06.1", "orders exchanged", numbers(first=(5, 4, 2), last=(6, 2, 5)), "exchanged"),
+    ("06.1", "rows as long as there are rows", numbers(first=(6, 3, 5)), "rows of 8"),
+    ("06.1", "H and W swapped", numbers(last=(5, 2, 4)), "the row comes first"),
+    ("06.1", "counted from 1", numbers(first=(7, 3, 6), last=(6, 5, 3)), "counts from 1"),
+    ("06.1", "channel last", numbers(last=(4, 2, 5)), "channel first"),
     ("06.1", "dots left", numbers(last="..."), "not answered yet"),
     ("06.2", "A and D exchanged", runs("62354"), "all are too large"),
     ("06.2", "B and C exchanged", runs("53264"), "Run B is not fault 3: it learns 64 images by heart"),
@@ -185,7 +186,7 @@ WRONG = [
 ]
 
 HALF = [
-    ("06.1", "places exchanged", numbers(first=166, last=411), 1),
+    ("06.1", "orders exchanged", numbers(first=(5, 4, 2), last=(6, 2, 5)), 1),
     ("06.2", "only the runs that learn", runs("53264"), 1),
     ("06.3", "dense layer only", back(("ops.relu_backward(d, both)", "d")), 1),
     ("06.3", "all but the first convolution", back(("    d = d + d_both\n", "")), 2),

@@ -1,5 +1,7 @@
 """Typical wrong answers to exercise 08: each loses points on every draw, and is told why."""
 
+from slips import slip
+
 UNTRAINED = """
 class Net(nn.Module):
     def __init__(self):
@@ -33,9 +35,9 @@ def predict(images):
 QUICK = {"answer-08-4": UNTRAINED + PREDICT}  # the other questions need not wait for a training
 
 
-def paper(size, flat, parameters):
+def paper(grows=3, more=111_600, factor=4.875, most=2):
     """An answer to 08.1."""
-    text = f"map_size = {size}\nflat = {flat}\nparameters = {parameters}"
+    text = f"grows = {grows}\nmore_parameters = {more}\nfactor = {factor}\nmost_work = {most}"
     return {"answer-08-1": text, **QUICK}
 
 
@@ -44,51 +46,26 @@ def possible(body):
     return {"answer-08-2": f"def possible(percent, n):\n    {body}", **QUICK}
 
 
-def evaluate(body):
-    """An answer to 08.3."""
-    lines = "\n    ".join(body.strip().splitlines())
-    return {"answer-08-3": f"def evaluate(model, x, y, batch_size):\n    {lines}", **QUICK}
-
-
-def means(*, end="len(x)", logits="model(x[k : k + batch_size])"):
-    """The body of `evaluate` that averages batches, its mode right."""
-    return f"""
-training = model.training
-model.eval()
-losses, accuracies = [], []
-for k in range(0, {end}, batch_size):
-    labels = y[k : k + batch_size]
-    logits = {logits}
-    losses.append(F.cross_entropy(logits, labels).item())
-    accuracies.append((logits.argmax(1) == labels).double().mean().item())
-model.train(training)
-return float(np.mean(losses)), float(np.mean(accuracies))
+CALIBRATION = """
+def calibration(logits, y, groups):
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    p = p / p.sum(1, keepdims=True)
+    sureness, right = p.max(1), p.argmax(1) == y
+    order = np.argsort(sureness)
+    parts = np.array_split(order, groups)
+    said = np.array([sureness[part].mean() for part in parts])
+    was = np.array([right[part].mean() for part in parts])
+    sizes = np.array([len(part) for part in parts])
+    return said, was, (sizes * abs(said - was)).sum() / len(y)
 """
+QUIET = ("\ndef", '\n@np.errstate(all="ignore")\ndef')
 
 
-STILL_TRAINING = """
-logits = model(x)
-return F.cross_entropy(logits, y).item(), (logits.argmax(1) == y).double().mean().item()
-"""
-AT_ONCE = """
-training = model.training
-model.eval()
-logits = model(x)
-model.train(training)
-return F.cross_entropy(logits, y).item(), (logits.argmax(1) == y).double().mean().item()
-"""
+def calibration(*changes):
+    """An answer to 08.3, with these changes."""
+    return {"answer-08-3": slip(CALIBRATION, *changes), **QUICK}
 
-FULL = """
-training = model.training
-model.eval()
-loss, right = 0.0, 0.0
-for k in range(0, len(x), batch_size):
-    logits, labels = model(x[k : k + batch_size]), y[k : k + batch_size]
-    loss += F.cross_entropy(logits, labels).item() * batch_size
-    right += (logits.argmax(1) == labels).double().mean().item() * batch_size
-model.train(training)
-return loss / len(x), right / len(x)
-"""
+
 NEIGHBORS = """
 class Net(nn.Module):
     def __init__(self):
@@ -115,14 +92,16 @@ FLOOR = (
 )
 
 WRONG = [
-    ("08.1", "padding assumed", paper((5, 7), 840, 46_303), "if the 5x5 convolution were padded"),
-    ("08.1", "width first", paper((6, 4), 576, 33_103), "Height comes first"),
-    ("08.1", "one pooling", paper((8, 12), 576, 33_103), "two poolings"),
-    ("08.1", "one map only", paper((4, 6), 24, 33_103), "24 maps"),
-    ("08.1", "16 maps flattened", paper((4, 6), 384, 33_103), "leave the second convolution"),
-    ("08.1", "biases forgotten", paper((4, 6), 576, 33_006), "has a bias"),
-    ("08.1", "filters of one channel", paper((4, 6), 576, 29_863), "all 16 channels"),
-    ("08.1", "text", paper((4, 6), 576, "'33,103'"), "want a number"),
+    ("08.1", "a convolution grows", paper(grows=2), "has its weights once"),
+    ("08.1", "the last layer grows", paper(grows=4), "50 inputs before and after"),
+    ("08.1", "the inputs counted", paper(more=2_232), "meets 50 units"),
+    ("08.1", "four times as many inputs", paper(more=86_400), "count the maps anew"),
+    ("08.1", "padding assumed", paper(more=126_000, factor=4), "is not padded"),
+    ("08.1", "the whole network", paper(more=144_703), "whole new network"),
+    ("08.1", "four times the work", paper(factor=4), "loses the same border"),
+    ("08.1", "most parameters for most work", paper(most=3), "uses each of them once"),
+    ("08.1", "larger maps for more work", paper(most=1), "Its maps are larger"),
+    ("08.1", "text", paper(more="'111,600'"), "want a number"),
     (
         "08.2",
         "exact",
@@ -167,48 +146,64 @@ WRONG = [
     ("08.2", "the count below", possible(f"return 0 <= float(percent) <= 100 and {FLOOR}"), ""),
     (
         "08.3",
-        "as found",
-        evaluate(means(end="len(x) - batch_size + 1", logits="torch.softmax(model(x[k : k + batch_size]), 1)")),
-        "wants logits",
+        "softmax forgotten",
+        calibration(("np.exp(logits - logits.max(1, keepdims=True))", "logits"), ("p / p.sum(1, keepdims=True)", "p")),
+        "take the softmax",
     ),
-    ("08.3", "mean of means", evaluate(means()), "short last batch counts as much"),
-    ("08.3", "the last batch taken for a full one", evaluate(FULL), "weighs too much"),
-    ("08.3", "end dropped", evaluate(means(end="len(x) - batch_size + 1")), "never seen"),
+    ("08.3", "the label's probability", calibration(("p.max(1), p.arg", "p[range(len(y)), y], p.arg")), "it *names*"),
+    ("08.3", "the surest first", calibration(("(sureness)\n", "(-sureness)\n")), "least sure"),
+    ("08.3", "not sorted", calibration(("np.argsort(sureness)", "np.arange(len(y))")), "are not sorted"),
     (
         "08.3",
-        "softmax left in",
-        evaluate(AT_ONCE.replace("model(x)", "torch.softmax(model(x), 1)")),
-        "softmax is inside it",
-    ),
-    (
-        "08.3",
-        "still training",
-        evaluate(STILL_TRAINING),
-        "training mode while measuring: got True",
-    ),
-    (
-        "08.3",
-        "mode not put back",
-        evaluate(AT_ONCE.replace("model.train(training)\n", "")),
-        "leaves in evaluation mode",
+        "bins of equal width, as in the chapter",
+        calibration(
+            (
+                "np.array_split(order, groups)",
+                "[np.flatnonzero((sureness * groups).astype(int) == k) for k in range(groups)]",
+            ),
+            ("[part].mean()", "[part].sum() / len(part)"),
+            QUIET,
+        ),
+        "Cut the sorted images",
     ),
     (
         "08.3",
-        "left training",
-        evaluate(AT_ONCE.replace("model.train(training)", "model.train()")),
-        "leaves in training mode",
+        "the rest to the last group",
+        calibration(
+            ("np.array_split(order, groups)", "np.split(order, [k * (len(y) // groups) for k in range(1, groups)])")
+        ),
+        "goes to the last group",
     ),
-    ("08.3", "percent", evaluate(AT_ONCE.replace(".mean().item()", ".mean().item() * 100")), "from 0 to 1"),
     (
         "08.3",
-        "sum of losses",
-        evaluate(AT_ONCE.replace("F.cross_entropy(logits, y)", "F.cross_entropy(logits, y, reduction='sum')")),
-        "is a sum",
+        "exp of large logits",
+        calibration((" - logits.max(1, keepdims=True)", ""), QUIET),
+        "subtract the largest",
     ),
+    ("08.3", "gaps with their sign", calibration(("abs(said - was)", "(said - was)")), "without its sign"),
+    (
+        "08.3",
+        "groups weigh the same",
+        calibration(("(sizes * abs(said - was)).sum() / len(y)", "abs(said - was).mean()")),
+        "weigh them",
+    ),
+    (
+        "08.3",
+        "the largest gap",
+        calibration(("(sizes * abs(said - was)).sum() / len(y)", "abs(said - was).max()")),
+        "largest gap",
+    ),
+    (
+        "08.3",
+        "image by image",
+        calibration(("(sizes * abs(said - was)).sum() / len(y)", "abs(sureness - right).mean()")),
+        "right or wrong",
+    ),
+    ("08.3", "no gap", calibration((", (sizes * abs(said - was)).sum() / len(y)", "")), "stopped with IndexError"),
     (
         "08.3",
         "the course's own",
-        evaluate("from cnnlib import train\nreturn tuple(train.evaluate(model, x, y).values())"),
+        calibration(("    p = np.exp", "    from cnnlib import train\n    p = np.exp")),
         "does not allow",
     ),
     ("08.4", "untrained", {"answer-08-4": UNTRAINED + PREDICT}, "1 more from"),
@@ -269,18 +264,13 @@ WRONG = [
 ]
 
 HALF = [
-    ("08.1", "shapes right, biases forgotten", paper((4, 6), 576, 33_006), 1),
-    ("08.1", "parameters right, width first", paper((6, 4), 576, 33_103), 1),
+    ("08.1", "parameters right, work not", paper(factor=4), 1),
+    ("08.1", "work right, parameters not", paper(more=126_000), 1),
     (
         "08.2",
         "right where nothing is rounded",
         possible("return any(abs(100 * k / n - float(percent)) < 1e-9 for k in range(n + 1))"),
         1,
     ),
-    (
-        "08.3",
-        "averages right, still training",
-        evaluate(STILL_TRAINING),
-        1,
-    ),
+    ("08.3", "groups right, gaps with their sign", calibration(("abs(said - was)", "(said - was)")), 1),
 ]

@@ -1,11 +1,13 @@
 """The comparison: what counts as equal, and what is said about what is not."""
 
+import re
+
 import numpy as np
 import pytest
 
 from cnnlib.grading.compare import judge
 from cnnlib.grading.question import Case, Cause, Question
-from cnnlib.grading.sealed import decode, encode, payload
+from cnnlib.grading.sealed import decode, encode, forms, payload
 
 WANT = np.random.default_rng(0).standard_normal((3, 5))
 QUESTION = Question(id="99.1", kind="complete", call="f(x)", parts={"all": 2}, draw=list)
@@ -130,6 +132,47 @@ def test_a_changed_input_is_noticed_unless_it_is_allowed():
     assert "changed its input x" in judge(QUESTION, cases, payload({"f": f}, forms), want)[1]
     allowed = Question(**{**vars(QUESTION), "changes": ("x",)})
     assert judge(allowed, cases, payload({"f": f}, forms), want)[0] == 2
+
+
+LOOPS = """
+def loops(x):
+    return np.array([v + 1 for v in x for _ in range(50)][::50])
+"""
+
+
+def raced(text):
+    """What judge says of three races of an answer's text against the loops, after a call outside of them."""
+    question = Question(id="99.1", kind="complete", call="f(x)", parts={"values": 1, "speed": 2}, draw=list)
+    xs = [np.arange(4000.0) + n for n in range(4)]
+    cases = [Case("speed" if n else "values", {"x": x}, against="loops(x)" if n else None) for n, x in enumerate(xs)]
+    outcomes = []
+    for answer in (text, "def f(x): return x + 1"):
+        namespace = {"np": np}
+        exec(answer + LOOPS, namespace)
+        outcomes.append(payload(namespace, forms(question, cases)))
+    return judge(question, cases, *outcomes)
+
+
+def test_a_race_is_won_by_what_is_right_and_quick():
+    assert raced("def f(x): return x + 1") == (3, "Right.", "part")
+    points, message, _ = raced("def f(x): return loops(x)")
+    assert points == 1
+    assert re.search(r"the given loops take [\d.]+ ms, yours [\d.]+ ms, the best of 3 runs. Want 5 times", message)
+    points, message, _ = raced("known = []\ndef f(x):\n    known.append(x + 1)\n    return known[0]")
+    assert points == 1
+    assert "first difference" in message
+    assert "too slow" not in message
+
+
+def test_an_answer_cannot_slow_down_what_it_is_timed_against():
+    points, message, _ = raced("""
+def f(x):
+    global loops, range
+    loops = range = lambda _: [0 for _ in np.arange(3_000_000)]
+    return np.array([v + 1 for v in x for _ in "." * 50][::50])
+""")
+    assert points == 1
+    assert "right, but too slow" in message
 
 
 def test_an_error_in_one_case_leaves_the_others_their_points():

@@ -185,6 +185,20 @@ def test_merge_takes_given_cells_from_the_source_however_often_they_were_copied(
     assert merge(SOURCE, [SOURCE[0], *SOURCE, SOURCE[0]]) == merge(SOURCE, SOURCE)
 
 
+@pytest.mark.parametrize("kind", ["markdown", "code"])
+def test_what_learners_write_in_their_own_words_is_free_and_never_read(kind):
+    cells = sources.read_source("11")
+    changed = [Cell(c.id, kind, "import os; 1 / 0") if c.id == "words-11" else c for c in cells]
+    assert changed != cells
+    for mine in (changed, [cell for cell in cells if cell.id != "words-11"]):
+        assert recognize(mine, "11.ipynb") == "11"
+        assert remarks(cells, mine) == []
+        assert merge(cells, mine) == merge(cells, cells)
+    free = [cell for cell in derive(source("11")).cells if not cell.metadata["nbgrader"]["locked"]]
+    assert {question_of(cell.id)[0] or cell.id for cell in free} == {"answer", "words-11"}
+    assert not any(cell.metadata["nbgrader"]["grade"] for cell in free)
+
+
 def test_stubs_fit_the_place_of_the_solution(source_02):
     texts = {cell.id: cell.source for cell in derive(source_02).cells}
     assert texts["answer-02-2"].endswith("    raise NotImplementedError  # your code here")

@@ -106,20 +106,24 @@ def each(count):
 
 
 def draw_layers(rng):
-    """Odd and unequal sizes; in one case `y + b` fits: as many filters as output columns. Provided."""
+    """Odd and unequal sizes; in one case `y + b` fits: as many filters as output columns. Then races, on fresh arrays.
+    Provided."""
     sizes = [
         ("padding", (2, 3, 7, 9), (4, 3, 3, 2), (1, 1, 1)),
         ("padding", (1, 2, 4, 5), (2, 2, 4, 5), (1, 2, 1)),
-        ("stride", (2, 3, 10, 14), (5, 3, 2, 3), (3, 1, 1)),
-        ("stride", (2, 1, 9, 6), (3, 1, 3, 2), (2, 2, 1)),
-        ("dilation", (2, 3, 11, 13), (4, 3, 2, 3), (1, 2, 3)),
-        ("dilation", (1, 2, 10, 14), (3, 2, 3, 2), (2, 1, 2)),
+        ("stride and dilation", (2, 3, 10, 14), (5, 3, 2, 3), (3, 1, 1)),
+        ("stride and dilation", (2, 1, 9, 6), (3, 1, 3, 2), (2, 2, 1)),
+        ("stride and dilation", (2, 3, 11, 13), (4, 3, 2, 3), (1, 2, 3)),
+        ("stride and dilation", (1, 2, 10, 14), (3, 2, 3, 2), (2, 1, 2)),
+        *[("speed", (8, 2, 12, 15), (8, 2, 2, 3), (1, 1, 1))] * 3,
     ]
     cases = []
     for part, shape, filters, (stride, padding, dilation) in sizes:
         arrays = {"x": rng.standard_normal(shape), "w": rng.standard_normal(filters)}
         arrays["b"] = rng.standard_normal(filters[0])
-        cases.append(Case(part, arrays | {"stride": stride, "padding": padding, "dilation": dilation}))
+        against = "by_loops(x, w, b)" if part == "speed" else None
+        options = {"stride": stride, "padding": padding, "dilation": dilation}
+        cases.append(Case(part, arrays | options, against=against))
     return cases
 
 
@@ -289,7 +293,7 @@ QUESTIONS = [
         id="03.3",
         kind="complete",
         call="conv2d(x, w, b, stride=stride, padding=padding, dilation=dilation)",
-        parts={"padding": 1, "stride": 1, "dilation": 1},
+        parts={"padding": 1, "stride and dilation": 1, "speed": 1},
         draw=draw_layers,
         uses=("03.2",),
         forbid=OURS,

@@ -10,18 +10,18 @@ LEARN, FLAT = "the runs that learn", "the other runs"
 
 def draw_counts(rng):
     """The four numbers of 06.1; nothing is drawn. Provided."""
-    calls = {"parameters": "count", "first_loss": "count", "place_first": "places", "place_last": "places"}
+    calls = {"classes": "count", "filters": "count", "spot_first": "places", "spot_last": "places"}
     return [Case(part, call=name) for name, part in calls.items()]
 
 
 def count(number, says):
-    """A known mistake in the first two numbers of 06.1. Provided."""
+    """A known mistake in the two counts of 06.1. Provided."""
     return Cause(says.split(".")[0], says, number, "count")
 
 
-def place(number, says):
+def place(spot, says):
     """A known mistake in the two places of 06.1. Provided."""
-    return Cause(says.split(".")[0], says, number, "places")
+    return Cause(says.split(".")[0], says, spot, "places")
 
 
 def draw_runs(rng):
@@ -175,35 +175,30 @@ QUESTIONS = [
     Question(
         id="06.1",
         kind="predict",
-        call="parameters",
+        call="classes",
         parts={"count": 1, "places": 1},
         draw=draw_counts,
         atol=0.005,
         causes=(
-            count(3330, "The biases are missing. Each filter has one, and each class."),
-            count(3335, "The biases of the filters are missing."),
-            count(3336, "The biases of the classes are missing."),
-            count(3041, "Your filters look at one channel. The images have three."),
-            count(11981, "You flattened before pooling. How many numbers does pooling leave?"),
-            count(4661, "Your convolution kept 20 x 28. Without padding it loses a border."),
-            count(2885, "That is the dense layer alone."),
-            count(456, "That is the convolution alone."),
-            count(5639, "A filter has one bias, not one for each place of its map."),
-            count(2.3026, "That is ln 10, for ten classes. How many are there here?"),
-            count(2.3219, "That is the logarithm to base 2. The loss takes the natural one."),
-            count(0.699, "That is the logarithm to base 10. The loss takes the natural one."),
-            count(-1.6094, "The logarithm of a fifth is negative. The loss is minus that."),
-            count(0.2, "That is the probability. The loss is minus its logarithm."),
-            place(166, "The two places are exchanged. What comes first, the map or the pixel?"),
-            place(411, "The two places are exchanged. What comes first, the map or the pixel?"),
-            place(403, "You passed rows of 8. A row is as long as there are columns."),
-            place(118, "You passed rows of 8. A row is as long as there are columns."),
-            place(410, "You counted columns before rows."),
-            place(160, "You counted columns before rows. A pixel's row counts most."),
-            place(412, "That counts from 1. The first place is 0."),
-            place(167, "That counts from 1. The first place is 0."),
-            place(1587, "You used the maps before pooling."),
-            place(310, "You used the maps before pooling."),
+            count(10, "A fresh network with ten classes begins at ln 10 = 2.303. This log says 1.946."),
+            count(4, "That is a power of 2. The loss takes the natural logarithm."),
+            count(88, "That is a power of 10. The loss takes the natural logarithm."),
+            count(3, "You flattened before pooling. How many numbers does pooling leave of a map?"),
+            count(8, "Your convolution kept 20 x 28. Without padding it loses a border."),
+            count(9, "Your convolution kept 20 x 28, or you counted ten classes. Without padding it loses a border."),
+            count(13, "The filters have weights of their own, one for each of 5 x 5 pixels in *three* channels."),
+            count(1152, "That is the length of the flattened row. How many filters make it?"),
+            count(96, "A filter's pooled map has so many numbers. How many filters are there?"),
+            place((5, 4, 2), "The two orders are exchanged. What comes first, the map or the pixel?"),
+            place((6, 2, 5), "The two orders are exchanged. What comes first, the map or the pixel?"),
+            place((6, 3, 5), "You passed rows of 8. A row is as long as there are columns."),
+            place((5, 6, 2), "You passed rows of 8. A row is as long as there are columns."),
+            place((6, 5, 2), "Row and column are exchanged: the row comes first."),
+            place((5, 2, 4), "Row and column are exchanged: the row comes first."),
+            place((7, 3, 6), "That counts from 1. The first place is 0."),
+            place((6, 5, 3), "That counts from 1. The first place is 0."),
+            place((4, 2, 5), "The right numbers in the order row, column, channel. Write the channel first."),
+            place((1, 9, 5), "You used the maps before pooling."),
         ),
     ),
     Question(

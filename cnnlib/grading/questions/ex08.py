@@ -9,11 +9,8 @@ LIBRARY = ("cnnlib.models", "cnnlib.recipes", "cnnlib.train", "torchvision")
 
 def draw_predictions(rng):
     """The numbers of 08.1; nothing is drawn. Provided."""
-    return [
-        Case("shapes", call="map_size"),
-        Case("shapes", call="flat"),
-        Case("parameters", call="parameters"),
-    ]
+    calls = {"grows": "parameters", "more_parameters": "parameters", "factor": "work", "most_work": "work"}
+    return [Case(part, call=name) for name, part in calls.items()]
 
 
 def report(rng, n, decimals, true):
@@ -82,22 +79,16 @@ def verdicts(rule):
     return lambda reports: {f"{t} % of {n:,}": bool(rule(t, n)) for t, n in reports}
 
 
-def draw_networks(rng):
-    """Small networks and images: batches of equal and unequal sizes, then dropout in both modes. Provided."""
+def draw_logits(rng):
+    """Logits of networks too sure and not sure enough; two sets do not come out even, one is too large for exp.
+    Provided."""
     cases = []
-    for part, n, batch_size, dropout, training in (
-        ("averages", 24, 8, 0.0, False),
-        ("averages", 29, 8, 0.0, False),
-        ("averages", 5, 16, 0.0, False),
-        ("modes", 32, 8, 0.5, True),
-        ("modes", 32, 8, 0.5, False),
-    ):
-        w, x = rng.standard_normal((4, 6)), rng.standard_normal((n, 6))
-        x[-3:] *= 4  # the short last batch is unlike the others
-        y = np.where(rng.random(n) < 0.7, (x @ w.T).argmax(1), rng.integers(0, 4, n))
-        y[-3:] = (x[-3:] @ w.T).argmin(1)
-        inputs = {"w": w, "x": x, "y": y, "batch_size": batch_size, "dropout": dropout, "training": training}
-        cases.append(Case(part, inputs))
+    for n, classes, groups, scale, level in ((40, 5, 4, 3.0, 0.0), (29, 4, 3, 0.7, 0.0), (53, 6, 5, 2.0, 900.0)):
+        logits = scale * rng.standard_normal((n, classes)) + level * rng.integers(1, 3, (n, 1))
+        y = np.where(rng.random(n) < 0.6, logits.argmax(1), rng.integers(0, classes, n))
+        inputs = {"logits": logits, "y": y, "groups": groups}
+        call = "calibration(logits, y, groups)"
+        cases += [Case("groups", inputs, call=f"{call}[:2]"), Case("gap", inputs, call=f"{call}[2]")]
     return cases
 
 
@@ -107,37 +98,31 @@ def softmax(z):
     return e / e.sum(-1, keepdims=True)
 
 
-def losses(logits, y):
-    """Cross-entropy of each image. Provided."""
-    return -np.log(softmax(logits)[np.arange(len(y)), y])
+def calibrated(logits, y, groups, *, order="up", cut="even", sure="largest", gap="mean"):
+    """What 08.3 gives with some of its mistakes left in: mean sureness, accuracy, gap. Provided."""
+    p = logits if sure == "logits" else softmax(logits)
+    right, sureness = p.argmax(1) == y, p[np.arange(len(y)), y] if sure == "label" else p.max(1)
+    rank = np.arange(len(y)) if order == "none" else sureness.argsort()
+    parts = np.array_split(rank[::-1] if order == "down" else rank, groups)
+    if cut == "width":
+        parts = [np.flatnonzero(np.minimum((sureness * groups).astype(int), groups - 1) == k) for k in range(groups)]
+    if cut == "last":  # what does not come out even goes to the last group
+        size = len(y) // groups
+        parts = np.split(rank, [k * size for k in range(1, groups)])
+    with np.errstate(all="ignore"):
+        said, was = (np.array([v[part].sum() / len(part) for part in parts]) for v in (sureness, right))
+    weights, off = np.array([len(part) for part in parts]) / len(y), np.nan_to_num(said - was)
+    ways = {"mean": (weights * np.abs(off)).sum(), "signed": (weights * off).sum(), "groups": np.abs(off).mean()}
+    ways |= {"largest": np.abs(off).max(), "sum": np.abs(off).sum(), "images": np.abs(sureness - right).mean()}
+    return said, was, ways[gap]
 
 
-def told(loss, accuracy, training):
-    """A result of `measured`, as the exercise's setup makes it. Provided."""
-    modes = {"training mode while measuring": False, "training mode afterwards": training}
-    return modes | {"loss": loss, "accuracy": accuracy}
-
-
-def means(w, x, y, batch_size, training, *, twice=False, drop=False, of_means=False, full=False):
-    """What `evaluate` gives with some of its mistakes left in, in evaluation mode. Provided."""
-    n = len(x) // batch_size * batch_size if drop else len(x)
-    if n == 0:
-        raise ValueError("no batch is full")
-    logits = x[:n] @ w.T
-    loss, hits = losses(softmax(logits) if twice else logits, y[:n]), logits.argmax(1) == y[:n]
-    if of_means:
-        starts = range(0, n, batch_size)
-        batch = [[v[k : k + batch_size].mean() for k in starts] for v in (loss, hits)]
-        return told(np.mean(batch[0]), np.mean(batch[1]), training)
-    if full:  # the last batch counted as if it were full
-        weights = np.array([batch_size / min(batch_size, n - k // batch_size * batch_size) for k in range(n)])
-        return told((weights * loss).mean(), (weights * hits).mean(), training)
-    return told(loss.mean(), hits.mean(), training)
-
-
-def with_mistakes(**mistakes):
-    """A cause's function for `means` with these mistakes. Provided."""
-    return lambda w, x, y, batch_size, training, **_: means(w, x, y, batch_size, training, **mistakes)
+def sure(says, part="groups", **mistakes):
+    """A known mistake in one part of 08.3. Provided."""
+    wanted = slice(0, 2) if part == "groups" else 2
+    return Cause(
+        says.split(".")[0], says, lambda logits, y, groups: calibrated(logits, y, groups, **mistakes)[wanted], part
+    )
 
 
 def draw_digits(rng, split="test"):
@@ -150,28 +135,24 @@ QUESTIONS = [
     Question(
         id="08.1",
         kind="predict",
-        call="parameters",
-        parts={"shapes": 1, "parameters": 1},
+        call="grows",
+        parts={"parameters": 1, "work": 1},
         draw=draw_predictions,
+        atol=0.005,
         causes=(
-            Cause("padded", "That would be right if the 5x5 convolution were padded. It is not.", (5, 7), "shapes"),
-            Cause("swapped", "Height comes first, then width.", (6, 4), "shapes"),
-            Cause("one pooling", "There are two poolings.", (8, 12), "shapes"),
-            Cause("no channels", "A map has that many numbers, and there are 24 maps.", 24, "shapes"),
-            Cause("channels of conv 1", "How many maps leave the second convolution?", 384, "shapes"),
-            Cause("flat of the padded", "The 5x5 convolution is not padded.", 24 * 35, "shapes"),
-            Cause("no biases", "Every filter and every unit has a bias, too.", 33_006, "parameters"),
+            Cause("a convolution grows", "A filter has its weights once, however large the image is.", 2, "parameters"),
+            Cause("the first grows", "A filter has its weights once, however large the image is.", 1, "parameters"),
+            Cause("the last grows", "The last layer has 50 inputs before and after.", 4, "parameters"),
+            Cause("inputs", "That many more numbers are flattened. Each of them meets 50 units.", 2_232, "parameters"),
+            Cause("four times", "Not four times as many are flattened: count the maps anew.", 86_400, "parameters"),
+            Cause("padded", "The 5x5 convolution is not padded.", 126_000, "parameters"),
+            Cause("all", "That is the whole new network. How many more is it than before?", 144_703, "parameters"),
+            Cause("the layer", "That is the whole layer. How many more is it than before?", 140_450, "parameters"),
+            Cause("four times the work", "Nearly, but 5x5 without padding loses the same border of both.", 4, "work"),
+            Cause("one axis", "Twice as high, and twice as wide.", 2.25, "work"),
+            Cause("most parameters", "It has the most parameters, and uses each of them once.", 3, "work"),
             Cause(
-                "one channel",
-                "A filter of the second convolution looks at all 16 channels, with other weights for each.",
-                33_103 - 24 * 15 * 9,
-                "parameters",
-            ),
-            Cause(
-                "padded parameters",
-                "The dense layer has too many inputs: the 5x5 convolution is not padded.",
-                33_103 + 50 * (24 * 35 - 576),
-                "parameters",
+                "larger maps", "Its maps are larger, but count the multiplications for one number of them.", 1, "work"
             ),
         ),
     ),
@@ -215,58 +196,31 @@ QUESTIONS = [
     Question(
         id="08.3",
         kind="complete",
-        call="measured(evaluate, w, x, y, batch_size, dropout, training)",
-        parts={"averages": 1, "modes": 1},
-        draw=draw_networks,
+        call="calibration(logits, y, groups)",
+        parts={"groups": 1, "gap": 1},
+        draw=draw_logits,
         rtol=1e-5,
         atol=1e-6,
         causes=(
-            Cause(
-                "softmax twice",
-                "The loss gets probabilities. It wants logits: softmax is inside it.",
-                with_mistakes(twice=True),
+            sure("These are logits. How sure a network is, is a probability: take the softmax.", sure="logits"),
+            sure(
+                "You take the probability of the label. How sure is the network of the class that it *names*?",
+                sure="label",
             ),
-            Cause("end dropped", "The last, shorter batch is never seen.", with_mistakes(drop=True)),
+            sure("The surest come first. Begin with the least sure.", order="down"),
+            sure("The images are not sorted: group them by how sure the network is.", order="none"),
+            sure("You cut the range of probabilities evenly. Cut the sorted images evenly.", cut="width"),
+            sure("The rest goes to the last group. One image more for each of the first groups.", cut="last"),
             Cause(
-                "end dropped, mean of means",
-                "The last, shorter batch is never seen.",
-                with_mistakes(drop=True, of_means=True),
+                "overflow",
+                "exp of a large logit is infinite: subtract the largest logit of each image first.",
+                lambda got, **_: got if not np.isfinite(np.array(got, float)).all() else None,
             ),
-            Cause(
-                "mean of means",
-                "You average the batches, and the short last batch counts as much as a full one.",
-                with_mistakes(of_means=True),
-            ),
-            Cause(
-                "last one full",
-                "The last batch weighs too much: multiply its mean by its own length, not by `batch_size`.",
-                with_mistakes(full=True),
-            ),
-            Cause(
-                "all averages",
-                "Two mistakes are left: the last batch counts too much, and the loss gets probabilities.",
-                with_mistakes(of_means=True, twice=True),
-            ),
-            Cause(
-                "mode not put back",
-                "The network came in training mode and leaves in evaluation mode: put it back.",
-                lambda want, **_: {**want, "training mode afterwards": False},
-            ),
-            Cause(
-                "always training",
-                "The network came in evaluation mode and leaves in training mode: put back what was there.",
-                lambda want, **_: {**want, "training mode afterwards": True},
-            ),
-            Cause(
-                "percent",
-                "The accuracy is meant to run from 0 to 1.",
-                lambda want, **_: {**want, "accuracy": 100 * want["accuracy"]},
-            ),
-            Cause(
-                "sums",
-                "The loss is a sum. Divide it by the number of images.",
-                lambda want, x, **_: {**want, "loss": want["loss"] * len(x)},
-            ),
+            sure("The gaps cancel: take each without its sign.", "gap", gap="signed"),
+            sure("Groups of unequal size count the same: weigh them by their images.", "gap", gap="groups"),
+            sure("That is the largest gap. The mean over all images is asked for.", "gap", gap="largest"),
+            sure("That is the sum over the groups. The mean over all images is asked for.", "gap", gap="sum"),
+            sure("An image is right or wrong, never 90 % right. Compare the means of a group.", "gap", gap="images"),
         ),
         forbid=LIBRARY,
     ),
