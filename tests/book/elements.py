@@ -26,3 +26,28 @@ def computed(page, name, body, *arguments):
         return new Function("m", "list", "values", body)(m, list, values);
     }"""
     return page.evaluate(code, [module(name), body, arguments])
+
+
+def settle(page):
+    """Waits until what was done is drawn."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def draw_down(page, surface):
+    """Draws a line down a surface of 28 x 28 with a finger; the page may not move with it."""
+    surface.scroll_into_view_if_needed()
+    box = surface.bounding_box()
+    touch = page.context.new_cdp_session(page)
+
+    def finger(kind, *points):
+        places = [{"x": box["x"] + x * 10, "y": box["y"] + y * 10} for x, y in points]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    before = page.evaluate("scrollY")
+    finger("touchStart", (14, 4))
+    for k in range(1, 11):
+        finger("touchMove", (14, 4 + 2 * k))
+        page.wait_for_timeout(16)
+    finger("touchEnd")
+    settle(page)
+    assert page.evaluate("scrollY") == before

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from elements import html, state
+from elements import draw_down, html, settle, state
 
 from cnnlib.models import TwoConvCNN
 from cnnlib.playground import DigitPlayground, digit_playground
@@ -69,11 +69,6 @@ def draw(page, found, *strokes):
                 page.mouse.down()
         page.mouse.up()
     settle(page)
-
-
-def settle(page):
-    """Waits until what was done is drawn."""
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 ONE = [(15, 4), (13.5, 24)]
@@ -308,22 +303,7 @@ def test_a_finger_draws_and_the_page_stands_still(new_page):
     page = new_page(width=360, has_touch=True, is_mobile=True)
     found = element(page)
     found.get_by_role("button", name="Clear").tap()
-    found.locator(".surface").scroll_into_view_if_needed()
-    box = found.locator(".surface").bounding_box()
-    touch = page.context.new_cdp_session(page)
-
-    def finger(kind, *points):
-        places = [{"x": box["x"] + x * 10, "y": box["y"] + y * 10} for x, y in points]
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
-
-    before = page.evaluate("scrollY")
-    finger("touchStart", (14, 4))
-    for k in range(1, 11):
-        finger("touchMove", (14, 4 + 2 * k))
-        page.wait_for_timeout(16)
-    finger("touchEnd")
-    settle(page)
-    assert page.evaluate("scrollY") == before
+    draw_down(page, found.locator(".surface"))
     assert answer(found) == 1
     assert len(state(found, "strokes")) == 1
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from elements import computed, html, press, state
+from elements import computed, draw_down, html, press, settle, state
 
 from cnnlib import explain
 from cnnlib.clues import ClueNet, place
@@ -43,11 +43,6 @@ def element(page, name="one"):
     found.locator(".playground").wait_for()
     settle(page)
     return found
-
-
-def settle(page):
-    """Waits until what was done is drawn."""
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def pick(found, name, value):
@@ -330,22 +325,7 @@ def test_by_keyboard_alone(new_page):
 def test_a_finger_covers_and_the_page_stands_still(new_page):
     page = new_page("plain.html", width=360, has_touch=True, is_mobile=True)
     found = element(page, "plain")
-    surface(found).scroll_into_view_if_needed()
-    box = surface(found).bounding_box()
-    touch = page.context.new_cdp_session(page)
-
-    def finger(kind, *points):
-        places = [{"x": box["x"] + x * 10, "y": box["y"] + y * 10} for x, y in points]
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
-
-    before = page.evaluate("scrollY")
-    finger("touchStart", (14, 4))
-    for k in range(1, 11):
-        finger("touchMove", (14, 4 + 2 * k))
-        page.wait_for_timeout(16)
-    finger("touchEnd")
-    settle(page)
-    assert page.evaluate("scrollY") == before
+    draw_down(page, surface(found))
     playground = look_playground()
     playground.painted = state(found, "painted")
     assert playground.cover[4:24, 12:16].all()
