@@ -78,7 +78,7 @@ def both_kernels(*known):
 def draw_witnesses(rng):
     """Kernels of one filter, and of several; the image has more numbers than the second layer filters. Provided."""
     cases = []
-    for M, C, first, F, second in ((3, 2, (2, 3), 1, (3, 2)), (4, 1, (3, 2), 2, (2, 4)), (2, 3, (3, 1), 4, (1, 3))):
+    for M, C, first, F, second in ((3, 2, (2, 3), 1, (3, 2)), (4, 1, (3, 2), 2, (2, 4)), (3, 3, (3, 1), 4, (2, 3))):
         w1, w2 = rng.standard_normal((M, C, *first)), rng.standard_normal((F, M, *second))
         cases.append(Case("witness", {"w1": w1, "w2": w2}))
     return cases
@@ -121,7 +121,11 @@ def is_witness(got, case, want):
     faint = np.abs(seen).argmin()
     if abs(seen[faint]) < 0.1:
         same = np.abs(seen - without).max() <= 1e-9 * np.abs(got).max()
-        hint = "there is nothing negative for it to cut off" if same else "scale the image"
+        hint = (
+            "it found nothing to cut off. Take another image, for example a random one less what the filters see"
+            if same
+            else "scale the image"
+        )
         return f"with the ReLU, filter {faint} gives {seen[faint]:.3g}, want 0.1 or more in size: {hint}."
     return None
 
