@@ -160,6 +160,12 @@ WRONG = [
     ("12.4", "variance for its root", fold(("torch.sqrt(variance + eps)", "(variance + eps)")), "root of the variance"),
     ("12.4", "eps of PyTorch for the given one", fold(("variance + eps", "variance + 1e-5")), "yours is 1e-5"),
     ("12.4", "eps forgotten", fold(("variance + eps", "variance")), "Add eps"),
+    (
+        "12.4",
+        "eps behind the root",
+        fold(("torch.sqrt(variance + eps)", "(torch.sqrt(variance) + eps)")),
+        "under the root",
+    ),
     ("12.4", "mean forgotten", fold(("shift - a * mean", "shift")), "The mean is missing"),
     (
         "12.4",

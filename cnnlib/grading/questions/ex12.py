@@ -15,7 +15,8 @@ MOST_MACS, MOST_NUMBERS = 8_000_000, 68_000
 
 def draw_verdicts(rng):
     """The six words of 12.1, three by three; nothing is drawn. Provided."""
-    return [Case("A to C", call="tuple(verdicts)[:3]"), Case("D to F", call="tuple(verdicts)[3:]")]
+    lower = "verdicts if verdicts is ... else [*map(str.lower, verdicts)]"
+    return [Case("A to C", call=f"{lower}[:3]"), Case("D to F", call=f"{lower}[3:]")]
 
 
 def but(place, word):
@@ -164,10 +165,11 @@ def draw_norms(rng):
     return cases
 
 
-def as_line(n, eps, *, root=True, mean=True):
+def as_line(n, eps, *, root=True, mean=True, outside=False):
     """The normalization as a * y + c, with the usual slips built in. Provided."""
     scale, shift, center, variance = n
-    a = scale / (np.sqrt(variance + eps) if root else variance + eps)
+    spread = np.sqrt(variance) + eps if outside else np.sqrt(variance + eps)
+    a = scale / (spread if root else variance + eps)
     return a, shift - a * center * mean
 
 
@@ -304,7 +306,7 @@ QUESTIONS = [
             Cause(
                 "A FLOPs",
                 "A: only ratios are given, and FLOPs have the same. Look at each of the three.",
-                but(0, "FLOPs"),
+                but(0, "flops"),
                 "A to C",
             ),
             Cause("B possible", "B: on how many places does each weight work?", but(1, "possible"), "A to C"),
@@ -317,7 +319,7 @@ QUESTIONS = [
             Cause(
                 "C impossible", "C: which of its layers knows how large the maps are?", but(2, "impossible"), "A to C"
             ),
-            Cause("C FLOPs", "C: a ratio of MACs is a ratio of FLOPs, too. Is it right?", but(2, "FLOPs"), "A to C"),
+            Cause("C FLOPs", "C: a ratio of MACs is a ratio of FLOPs, too. Is it right?", but(2, "flops"), "A to C"),
             Cause(
                 "D possible",
                 "D: take very many channels. What do the depthwise 3x3 and the 1x1 then need, beside the plain 3x3?",
@@ -327,14 +329,14 @@ QUESTIONS = [
             Cause(
                 "D FLOPs",
                 "D: a ratio of MACs is a ratio of FLOPs, too. How small can it be?",
-                but(0, "FLOPs"),
+                but(0, "flops"),
                 "D to F",
             ),
             Cause("E impossible", "E: what does a 1x1 convolution do at one pixel?", but(1, "impossible"), "D to F"),
             Cause(
                 "E FLOPs",
                 "E: what does a 1x1 convolution do at one pixel, and at how many pixels?",
-                but(1, "FLOPs"),
+                but(1, "flops"),
                 "D to F",
             ),
             Cause("F possible", "F: what does this book's ledger say of VGG-16?", but(2, "possible"), "D to F"),
@@ -352,6 +354,8 @@ QUESTIONS = [
         call="merge(w1, b1, w2, b2, stride, dilation)",
         parts={"kernels": 1, "dilated kernels": 1, "bias": 1},
         draw=draw_pairs,
+        rtol=1e-5,
+        atol=1e-6,
         forbid=LIBRARY,
         causes=(
             *both_kernels(
@@ -431,9 +435,11 @@ QUESTIONS = [
     Question(
         id="12.4",
         kind="complete",
-        call="by_name(fold_behind(ws, bs, n, eps))",
+        call="fold_behind(ws, bs, n, eps), fold_before(w, b, n, eps, groups)",
         parts={"behind": 1, "before": 1},
         draw=draw_norms,
+        rtol=1e-5,
+        atol=1e-6,
         forbid=LIBRARY,
         causes=(
             Cause(
@@ -462,6 +468,7 @@ QUESTIONS = [
                 for part, function in (("behind", behind), ("before", before))
                 for name, says, slips in (
                     ("variance", "Divide by the root of the variance.", {"root": False}),
+                    ("outside", "eps is added to the variance, under the root.", {"outside": True}),
                     ("mean", "The mean is missing: c = shift - a * mean.", {"mean": False}),
                 )
             ),
