@@ -263,7 +263,7 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
         "arms": {
             f"{kind}_{rate:g}": with_rate({"arguments": {"kind": kind}}, rate)
             for kind in ("plain", "vgg", "inception")
-            for rate in (0.1, 0.3, 1.0, 3.0)
+            for rate in (0.03, 0.1, 0.3, 1.0, 3.0)
         },
     },
     "forty_seeds": {
