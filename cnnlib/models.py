@@ -137,8 +137,11 @@ def conv_relu(channels, filters, kernel=3, *, batch_norm=True):
 
     kernel: odd    batch_norm: False leaves the normalization out and gives the convolution a bias
     The weights begin by He's rule, with a variance of 2 / (filters * kernel**2).
+    Raises ValueError on an even kernel.
     Built in chapter 12.
     """
+    if kernel % 2 == 0:
+        raise ValueError(f"kernel is {kernel}: it must be odd, or no padding keeps height and width.")
     conv = nn.Conv2d(channels, filters, kernel, padding=kernel // 2, bias=not batch_norm)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     return [conv, nn.BatchNorm2d(filters), nn.ReLU()] if batch_norm else [conv, nn.ReLU()]
