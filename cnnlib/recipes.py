@@ -266,6 +266,15 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
             for rate in (0.03, 0.1, 0.3, 1.0, 3.0)
         },
     },
+    "kinds": {
+        **KINDS,
+        "images": 10_000,
+        "seeds": (0, 1, 2),
+        "arms": {
+            kind: with_rate({"arguments": {"kind": kind}}, rate)
+            for kind, rate in (("plain", 1.0), ("vgg", 0.1), ("inception", 0.1))
+        },
+    },
     "forty_seeds": {
         **SMALL,
         "images": 25_000,
