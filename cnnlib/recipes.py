@@ -208,7 +208,7 @@ KINDS = {  # chapter 12: three networks of equal MACs, from a part of CIFAR-10; 
     "model": models.small_net,
     **CIFAR,
     "augment": {"flip": {}},
-    "config": Config(epochs=3, batch_size=64, optimizer="sgd", lr=0.1, weight_decay=5e-4),
+    "config": Config(epochs=2, batch_size=64, optimizer="sgd", lr=0.1, weight_decay=5e-4),
     "watch": False,
     "ship": False,
 }
@@ -257,7 +257,6 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
     "kind_rates": {  # by which the rates of "kinds" are chosen, on images held out, from a seed that is not used again
         **KINDS,
         "images": 8_000,
-        "config": replace(KINDS["config"], epochs=2),
         "held_out": 5_000,
         "seeds": (100,),
         "arms": {
