@@ -1,5 +1,6 @@
 """Playgrounds: figures that one moves, alive in the book without Python and in JupyterLab with one's own arrays."""
 
+from cnnlib.playground.blocks import BlocksPlayground, blocks_playground
 from cnnlib.playground.channels import ChannelsPlayground, channels_playground
 from cnnlib.playground.depth import DepthPlayground, depth_playground
 from cnnlib.playground.digit import DigitPlayground, digit_playground
@@ -12,6 +13,7 @@ from cnnlib.playground.pooling import PoolingPlayground, pooling_playground
 from cnnlib.playground.tracer import TracerPlayground, tracer_playground
 
 __all__ = [
+    "BlocksPlayground",
     "ChannelsPlayground",
     "DepthPlayground",
     "DigitPlayground",
@@ -22,6 +24,7 @@ __all__ = [
     "LookPlayground",
     "PoolingPlayground",
     "TracerPlayground",
+    "blocks_playground",
     "channels_playground",
     "depth_playground",
     "digit_playground",
