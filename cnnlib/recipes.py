@@ -204,6 +204,14 @@ ABLATION = {  # one ingredient left out of the whole recipe, made wrong, or adde
     "no_label_smoothing": {"config": {"label_smoothing": 0.0}},
     "with_dropout": {"arguments": {"dropout": 0.2}},
 }
+KINDS = {  # chapter 12: three networks of equal MACs, from a part of CIFAR-10; the network and its rate differ
+    "model": models.small_net,
+    **CIFAR,
+    "augment": {"flip": {}},
+    "config": Config(epochs=2, batch_size=64, optimizer="sgd", lr=0.1, weight_decay=5e-4),
+    "watch": False,
+    "ship": False,
+}
 STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config" names only the fields that change
     "rates": {  # by which the rates below are chosen, on training images held out, from a seed that is not used again
         **SMALL,
@@ -245,6 +253,26 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
         "watch": False,
         "ship": False,
         "arms": {stem: {"arguments": {"stem": stem}} for stem in ("imagenet", "cifar")},
+    },
+    "kind_rates": {  # by which the rates of "kinds" are chosen, on images held out, from a seed that is not used again
+        **KINDS,
+        "images": 8_000,
+        "held_out": 5_000,
+        "seeds": (100,),
+        "arms": {
+            f"{kind}_{rate:g}": with_rate({"arguments": {"kind": kind}}, rate)
+            for kind in ("plain", "vgg", "inception")
+            for rate in (0.03, 0.1, 0.3, 1.0, 3.0)
+        },
+    },
+    "kinds": {
+        **KINDS,
+        "images": 10_000,
+        "seeds": (0, 1, 2),
+        "arms": {
+            kind: with_rate({"arguments": {"kind": kind}}, rate)
+            for kind, rate in (("plain", 1.0), ("vgg", 0.1), ("inception", 0.1))
+        },
     },
     "forty_seeds": {
         **SMALL,
