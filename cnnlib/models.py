@@ -357,6 +357,96 @@ def blocks_of(depth):
     return ((depth - 2) // 6,) * 3
 
 
+class DoubleConv(nn.Sequential):
+    """Twice a 3x3 convolution, batch normalization and ReLU: what stands at each level of a U-Net.
+
+    x: (N, channels, H, W) float    Returns (N, filters, H, W).
+    Built in chapter 15.
+    """
+
+    def __init__(self, channels, filters):
+        layers = []
+        for maps in (channels, filters):
+            conv = nn.Conv2d(maps, filters, 3, padding=1, bias=False)
+            layers += [conv, nn.BatchNorm2d(filters), nn.ReLU()]
+        super().__init__(*layers)
+
+
+class UNet(nn.Module):
+    """Down three levels and up again, with the maps of the way down handed across (after Ronneberger et al. 2015).
+
+    x: (N, channels, H, W) float, H and W from 16 up    Returns logits (N, classes, H, W), for each pixel.
+    width: the maps of the first level, doubled at each level down
+    skips: False hands nothing across; the way up then makes those maps itself, from below, with a few more weights
+    Raises ValueError if x has other channels, or a side below 16.
+    Built in chapter 15.
+    """
+
+    def __init__(self, channels, classes, *, width=16, skips=True):
+        super().__init__()
+        maps = [width, 2 * width, 4 * width, 8 * width]
+        self.channels, self.skips = channels, skips
+        self.down = nn.ModuleList(DoubleConv(*pair) for pair in zip([channels, *maps], maps, strict=False))
+        self.up, self.merge = nn.ModuleList(), nn.ModuleList()
+        for fine, coarse in zip(maps[-2::-1], maps[:0:-1], strict=True):
+            made = fine if skips else 2 * fine
+            self.up.append(nn.ConvTranspose2d(coarse, made, 4, stride=2, padding=1))  # 4 is divisible by 2
+            self.merge.append(DoubleConv(2 * fine, fine))
+        self.head = nn.Conv2d(width, classes, 1)
+
+    def forward(self, x):
+        check_images(x, self.channels)
+        if min(x.shape[2:]) < 16:
+            raise ValueError(
+                f"images of {x.shape[2]}x{x.shape[3]} are too small for three poolings: 16x16 is the least."
+            )
+        levels = []
+        for block in self.down:
+            x = block(F.max_pool2d(x, 2) if levels else x)
+            levels.append(x)  # (N, width * 2^level, H / 2^level, W / 2^level), rounded down
+        for up, merge, across in zip(self.up, self.merge, levels[-2::-1], strict=True):
+            x = up(x, output_size=across.shape[2:])  # one of the two sizes that pool to x's
+            x = merge(torch.cat([across, x], dim=1) if self.skips else x)
+        return self.head(x)
+
+
+class DigitAutoencoder(nn.Module):
+    """A digit squeezed into two numbers by its encoder, and painted again from them by its decoder: 122,211 parameters.
+
+    x: (N, 1, 28, 28) float, pixels from 0 to 1    Returns (N, 1, 28, 28), from 0 to 1; encoder(x) gives (N, 2).
+    A batch normalization without weights keeps each of the two numbers near mean 0 and standard deviation 1.
+    Raises ValueError if the images of x are not (1, 28, 28).
+    Built in chapter 15.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Conv2d(1, 16, 4, stride=2, padding=1),  # (N, 16, 14, 14)
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 4, stride=2, padding=1),  # (N, 32, 7, 7)
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32 * 7 * 7, 64),
+            nn.ReLU(),
+            nn.Linear(64, 2),
+            nn.BatchNorm1d(2, affine=False),  # (N, 2)
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(2, 32 * 7 * 7),
+            nn.ReLU(),
+            nn.Unflatten(1, (32, 7, 7)),
+            nn.ConvTranspose2d(32, 16, 4, stride=2, padding=1),  # (N, 16, 14, 14)
+            nn.ReLU(),
+            nn.ConvTranspose2d(16, 1, 4, stride=2, padding=1),  # (N, 1, 28, 28)
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x):
+        check_images(x, 1, 28, 28)
+        return self.decoder(self.encoder(x))
+
+
 def check_images(x, channels, height=None, width=None):
     """Raise ValueError, with both shapes and what to try, unless x is (N, channels, height, width); None: any number.
 

@@ -37,6 +37,8 @@ TAUGHT = [
     "ledger",
     "explain",
     "clues",
+    "scenes",
+    "pictures",
 ]
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {
