@@ -259,7 +259,7 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
         "ship": False,
         "arms": {stem: {"arguments": {"stem": stem}} for stem in ("imagenet", "cifar")},
     },
-    "unet": {  # scenes labeled pixel by pixel; what is handed across is all that differs, and a few weights in its place
+    "unet": {  # scenes labeled pixel by pixel; skips, or a few more weights in their place, are all that differs
         "model": models.UNet,
         "arguments": {"channels": 1, "classes": 4, "width": 8},
         "data": "scenes",
