@@ -280,6 +280,12 @@ def test_trials_are_scored_on_training_images_that_no_recipe_of_chapter_10_learn
     assert len(y) + max(recipes.find(name).get("images") for name in STUDIES) <= len(held.labels)
 
 
+def test_scenes_are_labeled_pixel_by_pixel():
+    x, y, images = recipes.tensors("unet/skips", "test")
+    assert (x.shape, y.shape, images.source) == ((400, 1, 64, 64), (400, 64, 64), "scenes")
+    assert torch.equal(y, torch.from_numpy(images.labels).long())
+
+
 def test_skips_help_a_u_net_most_near_the_borders():
     arms = load_record("unet")["arms"]
 
@@ -481,6 +487,8 @@ def test_a_recipe_of_images_is_recorded_shipped_and_scored_by_its_loss(small, mo
     whole = RECIPES["autoencoder"]
     entry = {**whole, "config": Config(epochs=2, batch_size=20, lr=3e-3), "seeds": (7,)}
     monkeypatch.setitem(RECIPES, "small", entry)
+    x, y, _ = recipes.tensors("small", "train")
+    assert torch.equal(x, y)
     assert __main__.main(["train", "small"]) == 0
     assert "test loss" in capsys.readouterr().out
     run, card = load_record("small")["runs"][0], load_card("small")
