@@ -287,6 +287,23 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
             for kind, rate in (("plain", 1.0), ("vgg", 0.1), ("inception", 0.1))
         },
     },
+    "unet": {  # scenes labeled pixel by pixel; skips, or a few more weights in their place, are all that differs
+        "model": models.UNet,
+        "arguments": {"channels": 1, "classes": 4, "width": 8},
+        "data": "scenes",
+        "mean": 0.5,
+        "std": 0.25,
+        "learns": "pixels",
+        "augment": {},
+        "config": Config(epochs=10, batch_size=8, optimizer="adam", lr=5e-3),
+        "seeds": (0, 1, 2, 3, 4),
+        "watch": False,
+        "ship": False,
+        "arms": {
+            "skips": {},
+            "no_skips": {"arguments": {"channels": 1, "classes": 4, "width": 8, "skips": False}},
+        },
+    },
     "forty_seeds": {
         **SMALL,
         "images": 25_000,

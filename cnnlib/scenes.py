@@ -20,7 +20,7 @@ def load(split):
 
 
 def draw(count, rng, *, size=64):
-    """Gray scenes of two to four disks, squares and triangles that hide each other, in uneven light, with noise.
+    """Gray scenes of four to eight disks, squares and triangles that hide each other, in uneven light, with noise.
 
     Brightness, place, size and angle of a shape are drawn, whatever its class; the three shapes are equally large.
     rng: a NumPy generator    Returns images (N, size, size) uint8 and labels (N, size, size) uint8, indices of CLASSES.
@@ -31,7 +31,7 @@ def draw(count, rng, *, size=64):
         raise ValueError(f"{count} scenes of {size} pixels a side: at least one, of 16 pixels or more, can be drawn.")
     scenes = [one_scene(rng, size) for _ in range(count)]
     images, labels = (np.stack(part) for part in zip(*scenes, strict=True))
-    noisy = images + rng.normal(0, 0.06, images.shape)
+    noisy = images + rng.normal(0, 0.05, images.shape)
     return np.rint(255 * noisy.clip(0, 1)).astype(np.uint8), labels
 
 
@@ -43,10 +43,10 @@ def one_scene(rng, size):
     rows, columns = np.mgrid[:size, :size] / size  # 0 to 1
     ground = rng.uniform(0.25, 0.75)
     image, labels = np.full((size, size), ground), np.zeros((size, size), np.uint8)
-    for kind in rng.integers(1, len(CLASSES), rng.integers(2, 5)):
-        (y, x), radius, angle = rng.uniform(0.1, 0.9, 2), rng.uniform(0.12, 0.22), rng.uniform(0, 7)
+    for kind in rng.integers(1, len(CLASSES), rng.integers(4, 9)):
+        (y, x), radius, angle = rng.uniform(0.05, 0.95, 2), rng.uniform(0.09, 0.15), rng.uniform(-0.3, 0.3)
         inside = shape(kind, rows - y, columns - x, radius, angle)
-        contrast = rng.uniform(0.15, 0.4) * rng.choice([-1, 1])
+        contrast = rng.uniform(0.2, 0.4) * rng.choice([-1, 1])
         image[inside], labels[inside] = ground + contrast, kind
     angle, strength = rng.uniform(0, 7), rng.uniform(0, 0.6)  # the light falls off along one direction
     return image * (1 + strength * ((rows - 0.5) * np.sin(angle) + (columns - 0.5) * np.cos(angle))), labels

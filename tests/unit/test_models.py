@@ -11,12 +11,15 @@ from cnnlib.models import (
     VGG,
     BasicBlock,
     InceptionBlock,
+    DigitAutoencoder,
+    DoubleConv,
     ResNet,
     SimpleCNN,
     SmallCNN,
     ThreeConvCNN,
     TwoConvCNN,
     conv_relu,
+    UNet,
     conv_stack,
     count_parameters,
     evaluating,
@@ -467,3 +470,70 @@ def test_three_small_networks_cost_equally_many_macs_and_learn_with_all_their_pa
 def test_an_unknown_small_network_is_refused():
     with pytest.raises(ValueError, match='"resnet": it must be "plain", "vgg" or "inception"'):
         small_net("resnet")
+
+
+# Networks that answer with a picture
+
+
+@pytest.mark.parametrize("skips", [True, False])
+@pytest.mark.parametrize("size", [(16, 16), (17, 40), (23, 31), (64, 47)])
+def test_a_u_net_gives_logits_for_each_pixel_of_an_image_of_any_size(size, skips):
+    x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    assert seeded(lambda: UNet(3, 5, width=2, skips=skips), 0)(x).shape == (2, 5, *size)
+
+
+def test_a_u_net_hands_the_fine_maps_across_only_with_skips():
+    """With the deepest level silenced, nothing but what is handed across can still tell two images apart."""
+    x = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    for skips in (True, False):
+        model = seeded(lambda skips=skips: UNet(1, 2, width=2, skips=skips), 0).eval()
+        model.down[3].register_forward_hook(lambda module, inputs, out: torch.zeros_like(out))
+        first, second = model(x)
+        assert torch.equal(first, second) != skips
+
+
+def test_without_skips_a_u_net_has_the_same_blocks_and_a_few_more_weights():
+    with_skips, without = UNet(1, 4, width=8), UNet(1, 4, width=8, skips=False)
+    assert count_parameters(with_skips) == 153_316
+    assert count_parameters(without) == 196_380
+    assert [p.shape for p in with_skips.merge.parameters()] == [p.shape for p in without.merge.parameters()]
+
+
+@pytest.mark.parametrize("make", [lambda: UNet(1, 2, width=4), lambda: UNet(1, 2, width=4, skips=False)])
+def test_every_parameter_of_a_u_net_gets_a_gradient(make):
+    model, x = seeded(make, 0), torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    F.cross_entropy(model(x), (x[:, 0] > 0).long()).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("shape", "why"), [((1, 1, 15, 16), "15x16 are too small"), ((1, 3, 16, 16), "3 channels instead of 1")]
+)
+def test_a_u_net_refuses_images_that_are_too_small_or_have_other_channels(shape, why):
+    with pytest.raises(ValueError, match=why):
+        UNet(1, 2, width=2)(torch.zeros(shape))
+
+
+def test_a_double_conv_keeps_the_size_and_ends_with_relu():
+    y = DoubleConv(3, 5)(torch.randn(2, 3, 7, 6))
+    assert y.shape == (2, 5, 7, 6)
+    assert y.min() == 0
+
+
+def test_an_autoencoder_squeezes_a_digit_into_two_numbers_and_paints_pixels_from_0_to_1():
+    model, x = seeded(DigitAutoencoder, 0), torch.rand(5, 1, 28, 28)
+    assert count_parameters(model) == 122_211
+    z = model.encoder(x)
+    assert z.shape == (5, 2)
+    torch.testing.assert_close(z.mean(0), torch.zeros(2), atol=1e-5, rtol=0)
+    y = model(x)
+    torch.testing.assert_close(y, model.decoder(z))
+    assert y.shape == x.shape
+    assert 0 < y.min() < y.max() < 1
+    F.mse_loss(y, x).backward()
+    assert all(p.grad.abs().sum() > 0 for p in model.parameters() if p.shape != (2,))
+
+
+def test_an_autoencoder_says_what_it_wants():
+    with pytest.raises(ValueError, match=r"\(N, 1, 28, 28\)"):
+        DigitAutoencoder()(torch.zeros(2, 1, 32, 32))
