@@ -100,7 +100,7 @@ ATTACKS = {
                 (
                     "answer-02-2",
                     "import cnnlib.grading.sealed as sealed\nkept = sealed.payload\n"
-                    "def payload(namespace, cases):\n    sealed.payload = kept\n"
+                    "def payload(*_):\n    sealed.payload = kept\n"
                     "    return {'passed': True, 'score': 2, 'cases': [{'output': 'right', 'inputs': {}}] * 4}\n"
                     "sealed.payload = payload",
                 )
