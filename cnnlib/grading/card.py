@@ -76,7 +76,7 @@ def described(card):
         ("Runs", f"{runs} %"),
         ("Uncertainty", f"standard error over images {100 * card['over_images']:.1f}{seeds} (in percentage points)"),
         ("Costs", costs),
-        ("Time", f"{card['seconds']:.0f} s for a run, on the machine that graded it"),
+        ("Time", f"{card['seconds']:.0f} seconds of processor time for a run, on the machine that graded it"),
         ("Learning curve", curve_of(card)),
     ]
 
