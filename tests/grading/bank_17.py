@@ -144,7 +144,7 @@ WRONG = [
         "over budget",
     ),
     ("17.3", "products written out", recipe(also=WRITTEN_OUT), "over budget"),
-    ("17.3", "a seed of its own", built("torch.manual_seed(0)\n    net[0].reset_parameters()"), "for two seeds"),
+    ("17.3", "a seed of its own", built(f"torch.manual_seed(0)\n    net = {NET}"), "for two seeds"),
     (
         "17.3",
         "stored weights",
@@ -175,14 +175,8 @@ WRONG = [
         built("F.cross_entropy(net(torch.rand(9, 3, 32, 32)), torch.arange(9)).backward()"),
         "`backward`",
     ),
-    ("17.3", "an optimizer of its own", built("torch.optim.SGD(net.parameters(), 0.1)"), "`torch.optim.SGD`"),
+    ("17.3", "an optimizer of its own", built("torch.optim.SGD(net.parameters(), 0.1)"), "`torch.optim`"),
     ("17.3", "a training inside", recipe(also="from cnnlib.capstone import retrain\n"), "`cnnlib.capstone.retrain`"),
-    (
-        "17.3",
-        "looks at the rest of the batch",
-        recipe(("nn.ReLU(),", "nn.BatchNorm2d(4, track_running_stats=False), nn.ReLU(),")),
-        "rest of its batch",
-    ),
     (
         "17.3",
         "settings that change",

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import nbformat
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from cnnlib.__main__ import main
+from cnnlib.data import load
 from cnnlib.grading import card, compare, grade, page, report, sources
 from cnnlib.grading.grade import Result, Score
 from cnnlib.grading.question import Case
@@ -185,3 +187,15 @@ def test_a_recipe_is_trained_in_the_graded_kernel_from_five_seeds(tmp_path, monk
     assert len(score.card["right"]) == 500
     assert score.card["work"] == 2 * 1_818 * score.card["macs"]
     assert score.score == sum(score.card["accuracy"] >= least for least in QUESTION.standin_thresholds.values())
+
+
+def test_the_graded_kernel_gets_the_first_training_images_and_no_more(monkeypatch):
+    whole = load("cifar10", "train")
+    with grade.data_folder([replace(QUESTION, images=7)]) as folder:
+        monkeypatch.setenv("CNNLIB_DATA", folder)
+        found = load("cifar10", "train")
+        with pytest.raises(RuntimeError, match="has no test split"):
+            load("cifar10", "test")
+    assert found.source.startswith("stand-in: the first 7 images of ")
+    assert (found.images == whole.images[:7]).all()
+    assert (found.labels == whole.labels[:7]).all()
