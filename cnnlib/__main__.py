@@ -119,9 +119,14 @@ def exercise_name(text):
 
 
 def grades(args):
-    """Join the tables that several machines wrote with `grade --shard K/N --csv`; 0: done, 2: not."""
-    from cnnlib.grading.command import merge
+    """Join the tables that several machines wrote, or rank the recipes of a class; 0: done, 2: not."""
+    from cnnlib.grading.command import leaderboard, merge
 
+    if args.what == "leaderboard":
+        return leaderboard(args.tables, args.csv)
+    if not args.csv:
+        print("grades merge needs --csv PATH, the table to write.", file=sys.stderr)
+        return 2
     return merge(args.tables, args.csv)
 
 
@@ -225,10 +230,16 @@ def parser():
     command = add(next, "show the course as a map, and work on the next question")
     command.add_argument("exercise", nargs="?", type=exercise_name, metavar="NN", help="stay within this exercise")
 
-    command = add(grades, "join the tables that several machines wrote")
-    command.add_argument("what", choices=["merge"], help="join them")
-    command.add_argument("tables", nargs="+", type=Path, metavar="TABLE", help="tables that `grade --csv` wrote")
-    command.add_argument("--csv", type=Path, metavar="PATH", required=True, help="the table to write")
+    command = add(grades, "join the tables that several machines wrote, or rank a class's recipes")
+    command.add_argument("what", choices=["merge", "leaderboard"], help="join tables; rank the capstone's recipes")
+    command.add_argument(
+        "tables",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="merge: what `grade --csv` wrote; else what `--record` wrote",
+    )
+    command.add_argument("--csv", type=Path, metavar="PATH", help="the table to write")
 
     add(doctor, "look at this machine, and say what is missing and what to do")
 

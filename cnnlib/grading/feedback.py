@@ -55,7 +55,8 @@ def tried(question, namespace, seed):
     if broken := refused(question, cases, history()):
         return broken
     if question.thresholds:
-        measured = message.replace("it has not seen", "of the training set")
+        part = "of the training set that it has not seen" if question.budget else "of the training set"
+        measured = message.replace("it has not seen", part)
         return f"{measured} The score is decided on images of the test set."
     if points == question.points:
         return f"{RIGHT} {question.points:g} points."
