@@ -233,6 +233,18 @@ def test_a_chapter_lists_the_words_that_it_defines(path):
     assert want in "\n".join(markdown(path)).splitlines(), f"below 'Take away' write: {want}"
 
 
+def test_the_teachers_table_of_goals_names_every_question_of_the_exercises():
+    text = markdown(ROOT / "chapters" / "teachers.md")[0]
+    table = text[text.index("### What is learned") : text.index("## The exercises")]
+    sources = sorted((ROOT / "exercises").glob("[0-9]*.ipynb"))
+    questions = [
+        name for path in sources for name in re.findall(r"^## Exercise (\d\d\.\d)", "\n".join(markdown(path)), re.M)
+    ]
+    there = {path.name[:2] for path in sources}
+    named = {name for name in re.findall(r"\b\d\d\.\d\b", table) if name[:2] in there}
+    assert named == set(questions)
+
+
 def test_bibliography_is_what_references_make_of_it():
     assert bibliography.TARGET.read_text(encoding="utf-8") == bibliography.bibliography(ENTRIES), "run `make pages`"
 
