@@ -270,9 +270,9 @@ def test_welcome_page_links_to_every_chapter_and_appendix(book):
 
 def test_table_of_times_has_the_minutes_and_seconds_of_every_chapter(book):
     text = (book / "chapters" / "times.html").read_text(encoding="utf-8")
-    for path in sorted((book / "chapters").glob("[0-9]*.html")):
+    for path in sorted((ROOT / "chapters").glob("*.ipynb")):
         cells = re.search(
-            rf'href="{path.name}">[^<]*</a></p></td>\s*<td><p>(\d+)</p></td>\s*<td><p>(\d+)</p></td>', text
+            rf'href="{path.stem}.html">[^<]*</a></p></td>\s*<td><p>(\d+)</p></td>\s*<td><p>(\d+)</p></td>', text
         )
         assert cells, path.name
 
@@ -280,7 +280,7 @@ def test_table_of_times_has_the_minutes_and_seconds_of_every_chapter(book):
 def test_every_notebook_of_the_book_is_in_the_table_of_contents():
     text = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     listed = set(re.findall(r"file: (\S+)", text))
-    there = {f"{p.parent.name}/{p.stem}" for f in ("chapters", "exercises") for p in (ROOT / f).glob("[0-9]*.ipynb")}
+    there = {f"{p.parent.name}/{p.stem}" for f in ("chapters", "exercises") for p in (ROOT / f).glob("*.ipynb")}
     assert there <= listed
     for name in listed:
         assert any((ROOT / f"{name}{end}").exists() for end in (".ipynb", ".md"))
