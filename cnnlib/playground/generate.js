@@ -208,7 +208,7 @@ function makeNumerals() {
 const OWN_STYLE = `
 [hidden] { display: none !important; }
 canvas { display: block; }
-.sides { display: flex; flex-wrap: wrap; gap: 14px 30px; margin: 12px 0 8px; align-items: center; justify-content: center; }
+.sides { display: flex; flex-wrap: wrap; gap: 14px 24px; margin: 12px 0 8px; align-items: center; justify-content: center; }
 .axes { position: relative; padding: 0 0 22px 26px; color: var(--soft); font-size: 12.5px; }
 .plane {
   position: relative; width: var(--plane); height: var(--plane); --plane: min(364px, calc(100cqw - 60px)); outline: 1px solid var(--line); border-radius: 3px;
@@ -225,8 +225,8 @@ canvas { display: block; }
 }
 .handle:active { cursor: grabbing; }
 .handle::before { content: ""; position: absolute; inset: -15px; }
-.result canvas { width: 252px; height: 252px; image-rendering: pixelated; outline: 1px solid var(--line); border-radius: 3px; }
-.result { width: 252px; }
+.result canvas { width: 224px; height: 224px; image-rendering: pixelated; outline: 1px solid var(--line); border-radius: 3px; }
+.result { width: 224px; }
 .numbers { font-weight: 600; font-size: 19px; margin-top: 8px; }
 .near { margin: 2px 0; }
 @container (max-width: 480px) {

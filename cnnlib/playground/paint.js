@@ -485,7 +485,7 @@ function makeConstant() {
       const most = Math.max(...layers.flatMap(({ maps }) => maps.map(largest)));
       const map = colorMap(-most, most, dark);
       const side = 3 * INSIDE + 2; // pixels of the picture
-      const cell = Math.max(1, Math.min(5, Math.floor((element.clientWidth - 24) / 3 / side))); // whole, so that all are alike
+      const cell = Math.max(1, Math.min(5, Math.floor((element.clientWidth - 12) / 3 / side))); // whole, so that all are alike
       for (const [k, { name, picture, says, element: tile }] of tiles.entries()) {
         tile.hidden = !layers[k];
         if (tile.hidden) continue;
@@ -524,6 +524,7 @@ const OWN_STYLE = `
 .constant .legend { justify-content: center; }
 .constant .note { text-align: center; }
 @container (max-width: 559px) {
+  .tiles { gap: 6px; }
   .tile { flex: 1 1 0; min-width: 0; }
   .tile .heading, .says { font-size: 12.5px; max-width: 98px; }
   .tile .heading { min-height: 2.8em; }

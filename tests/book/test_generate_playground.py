@@ -198,6 +198,9 @@ def test_axe_finds_nothing_and_nothing_hangs_over(watch, serve, site, width):
     one = watch(viewport={"width": width, "height": 900}, color_scheme="light")
     page = one.open(serve(site), "codes.html")
     found = element(page, "codes")
+    plane, image = (found.locator(part).bounding_box() for part in (".plane", ".result canvas"))
+    beside = image["x"] >= plane["x"] + plane["width"] and image["y"] < plane["y"] + plane["height"] / 2
+    assert beside == (width == 1440)
     for shown in ("codes of images", "decoded digits"):
         choose(found, shown)
         for theme in ("light", "dark"):

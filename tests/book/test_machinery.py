@@ -56,6 +56,9 @@ def test_a_drawing_stays_legible_on_a_narrow_page_and_scrolls_there(sample, serv
     box.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("document.querySelector('.drawing').scrollLeft > 0")
+    one.colors("dark")
+    look = "e => { const s = getComputedStyle(e); return [s.backgroundColor, s.padding, s.filter]; }"
+    assert box.locator("img").evaluate(look) == ["rgba(0, 0, 0, 0)", "0px", "none"]
     page.emulate_media(media="print")
     assert box.evaluate("e => e.querySelector('img').clientWidth <= e.clientWidth")
 
