@@ -61,45 +61,48 @@ IN_CHAPTER = """def rearrange(w, stride, groups):
     C, F, s, t = w.shape
     return w.transpose(1, 2, 3, 0).reshape(F * s * t, C, 1, 1)
 """
-ONE_MATRIX = """def matrix(predicted, labels, classes):
-    pairs = labels.ravel() * classes + predicted.ravel()
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+IN_CHAPTER_TOO = """def count_pairs(got, want, classes, where):
+    codes = classes * want[where].astype(int) + got[where]
+    pairs = np.bincount(codes, minlength=classes**2)
+    return pairs.reshape(classes, classes)
 
 
-def iou(predicted, labels, classes, ignore):
-    m = matrix(predicted, labels, classes)
-    both, union = m.diagonal(), m.sum(0) + m.sum(1) - m.diagonal()
-    return np.where(union > 0, both / np.maximum(union, 1), np.nan)
+def iou(predicted, labels, classes, weight):
+    pairs = count_pairs(predicted, labels, classes, weight > 0)
+    hits, both = pairs.diagonal(), pairs.sum(0) + pairs.sum(1)
+    with np.errstate(invalid="ignore"):
+        return hits / (both - hits)
 
 
-def dice(predicted, labels, classes, ignore):
-    return np.array([iou(p, t, classes, ignore).mean() for p, t in zip(predicted, labels)])
+def dice(predicted, labels, classes, weight):
+    pairs = count_pairs(predicted, labels, classes, weight > 0)
+    hits, both = pairs.diagonal(), pairs.sum(0) + pairs.sum(1)
+    with np.errstate(invalid="ignore"):
+        return 2 * hits / both
 """
-BY_IMAGE = """def scores(predicted, labels, classes, ignore, dice):
+BY_IMAGE = """def scores(predicted, labels, classes, weight, dice):
     rows = np.full((len(labels), classes), np.nan)
     for n, k in np.ndindex(rows.shape):
-        valid = labels[n] != ignore
-        said, true = predicted[n][valid] == k, labels[n][valid] == k
+        said, true = weight[n] * (predicted[n] == k), weight[n] * (labels[n] == k)
         total = said.sum() + true.sum()
         if total:
-            both = (said & true).sum()
+            both = np.minimum(said, true).sum()
             rows[n, k] = 2 * both / total if dice else both / (total - both)
     return rows
 
 
-def iou(predicted, labels, classes, ignore):
-    with np.errstate(all="ignore"):
-        return np.nanmean(scores(predicted, labels, classes, ignore, False), axis=0)
+def iou(predicted, labels, classes, weight):
+    return np.nanmean(scores(predicted, labels, classes, weight, False), axis=0)
 
 
-def dice(predicted, labels, classes, ignore):
-    return np.nanmean(scores(predicted, labels, classes, ignore, True), axis=1)
+def dice(predicted, labels, classes, weight):
+    return np.nanmean(scores(predicted, labels, classes, weight, True), axis=1)
 """
-VALID = "valid = (labels != ignore)[..., None]"
+SUMS = "(mask * weight).sum((1, 2))"
+QUOTIENT = "return both / (said + true - both)"
+THERE = "(said + true > 0).sum(1)"
 FILTER = "v = v[:, :, :, ::-1, :, ::-1].transpose(0, 2, 4, 6, 1, 3, 5)"
 GROUP = "v = w.reshape(groups, C // groups, F, m, s, n, t)"
-UNION = "np.where(union > 0, both / np.maximum(union, 1), np.nan)"
-MEAN = "np.where(there > 0, mean, np.nan)"
 UP = "F.conv_transpose2d(x, up, stride=2, output_padding=extra)"
 PLAIN_UP = "F.conv_transpose2d(x, up, stride=2)"
 CUT = "skip = skips.pop()[:, :, : 2 * x.shape[2], : 2 * x.shape[3]]"
@@ -149,54 +152,66 @@ WRONG = [
         kernels((GROUP, "v = w.reshape(C // groups, groups, F, m, s, n, t).swapaxes(0, 1)")),
         "are the first group",
     ),
-    ("15.4", "pasted confusion matrix", {"answer-15-4": ONE_MATRIX}, ""),
-    ("15.4", "nothing ignored", score((VALID, "valid = True")), "do not count"),
+    ("15.4", "pasted from the chapter", {"answer-15-4": IN_CHAPTER_TOO}, "not as one"),
+    ("15.4", "weights forgotten", score((SUMS, "mask.sum((1, 2))")), "not at all"),
+    ("15.4", "weights as a mask", score((SUMS, "(mask & (weight > 0)).sum((1, 2))")), "not as one"),
     (
         "15.4",
-        "ignored in the labels only",
-        score(("np.arange(classes)) & valid\n    true", "np.arange(classes))\n    true")),
-        "predicted there",
+        "prediction not weighed",
+        score((SUMS, "(mask * (1 if mask is said else weight)).sum((1, 2))")),
+        "all three",
     ),
-    ("15.4", "0 for what is not there", score((UNION, UNION.replace("np.nan", "0"))), "it is not 0"),
-    ("15.4", "1 for what is not there", score((UNION, UNION.replace("np.nan", "1"))), "it is not 1"),
-    ("15.4", "missed classes left out", score((UNION, UNION.replace("union > 0", "said > 0"))), "never predicted"),
-    ("15.4", "false alarms left out of the IoU", score((UNION, UNION.replace("union > 0", "true > 0"))), "scores 0"),
-    ("15.4", "mean over images", {"answer-15-4": BY_IMAGE}, "all images first"),
-    ("15.4", "0 for an empty image", score((MEAN, "mean")), ""),
-    ("15.4", "false alarms left out", score(("(said + true > 0).sum(1)", "(true > 0).sum(1)")), "scores 0"),
     (
         "15.4",
-        "mean over all classes",
-        score(("(said + true > 0).sum(1)", "np.full(len(labels), classes)")),
+        "only what is in both weighed",
+        score((SUMS, "(mask * (1 if mask is said or mask is true else weight)).sum((1, 2))")),
+        "all three",
+    ),
+    (
+        "15.4",
+        "0 for what is not there",
+        score((QUOTIENT, "return np.nan_to_num(both / (said + true - both))")),
         "it is not 0",
     ),
     (
         "15.4",
-        "Dice for IoU",
-        score((UNION, "np.where(union > 0, 2 * both / np.maximum(said + true, 1), np.nan)")),
-        "that is Dice",
+        "1 for what is not there",
+        score((QUOTIENT, "return np.nan_to_num(both / (said + true - both), nan=1)")),
+        "it is not 1",
     ),
     (
         "15.4",
+        "missed classes left out",
+        score((QUOTIENT, "return np.where(said > 0, both / (said + true - both), np.nan)")),
+        "never predicted",
+    ),
+    (
+        "15.4",
+        "false alarms left out of the IoU",
+        score((QUOTIENT, "return np.where(true > 0, both / (said + true - both), np.nan)")),
+        "scores 0",
+    ),
+    ("15.4", "mean over images", {"answer-15-4": BY_IMAGE}, "all images first"),
+    ("15.4", "0 for an empty image", score((THERE, "np.maximum((said + true > 0).sum(1), 1)")), "got 0, want nan"),
+    ("15.4", "false alarms left out", score((THERE, "(true > 0).sum(1)")), "scores 0"),
+    ("15.4", "mean over all classes", score((THERE, "classes")), "it is not 0"),
+    ("15.4", "Dice for IoU", score((QUOTIENT, "return 2 * both / (said + true)")), "that is Dice"),
+    (
+        "15.4",
         "IoU for Dice",
-        score(("2 * both / np.maximum(said + true, 1)", "both / np.maximum(said + true - both, 1)")),
+        score(("2 * both / (said + true), axis", "both / (said + true - both), axis")),
         "that is IoU",
     ),
     (
         "15.4",
-        "classes' pixels together",
-        score(
-            (
-                "mean = score.sum(1) / np.maximum(there, 1)",
-                "mean = 2 * both.sum(1) / np.maximum((said + true).sum(1), 1)",
-            )
-        ),
+        "classes' areas together",
+        score(("return score / (said + true > 0).sum(1)", "return 2 * both.sum(1) / (said + true).sum(1)")),
         "a score for each class",
     ),
     (
         "15.4",
-        "labels of ignored pixels set to 0",
-        score((VALID, "labels[labels == ignore] = 0\n    valid = True")),
+        "labels that do not count overwritten",
+        score(("    k, weight", "    labels[weight == 0] = 0\n    k, weight")),
         "changed",
     ),
     ("15.5", "skips without a signal", net(("[skip, x]", "[0 * skip, x]")), "do not reach the output"),
@@ -247,7 +262,12 @@ HALF = [
     ("15.1", "sizes right, order overlooked", paper(four_three=(3, 3, 3, 3)), 1),
     ("15.2", "dilation forgotten", mirror(("k * d", "k"), ("l * e", "l")), 1),
     ("15.3", "not turned around", kernels((FILTER, FILTER.replace("::-1", ":"))), 1),
-    ("15.4", "IoU right, false alarms left out of Dice", score(("(said + true > 0).sum(1)", "(true > 0).sum(1)")), 1),
-    ("15.4", "Dice right, absent classes 0 in IoU", score((UNION, UNION.replace("np.nan", "0"))), 1),
+    ("15.4", "IoU right, false alarms left out of Dice", score((THERE, "(true > 0).sum(1)")), 1),
+    (
+        "15.4",
+        "Dice right, absent classes 0 in IoU",
+        score((QUOTIENT, "return np.nan_to_num(both / (said + true - both))")),
+        1,
+    ),
     ("15.5", "no output_padding", net((UP, PLAIN_UP)), 1),
 ]

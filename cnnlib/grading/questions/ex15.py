@@ -117,58 +117,58 @@ def one_group(w, stride, groups):
 def draw_scenes(rng):
     """Labels and predictions of six classes, of which 4 is only predicted, 5 nowhere, and one never found. Provided.
 
-    `ignore` is a class now and then; images have different classes; of one no pixel counts.
+    Images have different classes and pixels that do not count; of one image none does.
     """
     cases = []
     for part, call in (("IoU", "iou"), ("Dice", "dice")):
-        for ignore in (255, -1, 1, 0):
+        for shown in ([0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3]):
             H, W = int(rng.integers(5, 8)), int(rng.integers(8, 12))
-            shown = [k for k in range(4) if k != ignore]
             labels = np.stack([rng.choice(rng.permutation(shown)[:size], (H, W)) for size in (3, 2, 2, 2, 1)])
             predicted = np.where(rng.random(labels.shape) < 0.7, labels, rng.choice(shown, labels.shape))
             predicted[predicted == shown[-1]] = shown[0]
-            labels[0, 0], labels[1, 0], labels[2, 0] = shown[-1], shown[0], shown[1]
-            predicted[1, 0] = 4
-            predicted[2, 0, : W // 2] = ignore if ignore in (0, 1) else 4
-            hidden = rng.random(labels.shape) < 0.2
-            hidden[:, 0] = False
-            hidden[3] |= ignore == -1 and part == "Dice"
-            labels[hidden] = ignore
-            predicted[hidden] = rng.integers(0, 6, hidden.sum())
-            inputs = {"predicted": predicted, "labels": labels, "classes": 6, "ignore": ignore}
-            cases.append(Case(part, inputs, call=f"{call}(predicted, labels, classes, ignore)"))
+            labels[0, 0], labels[1, 0], predicted[1, 0] = shown[-1], shown[0], 4
+            weight = rng.choice([0, 0.25, 1, 2], labels.shape, p=[0.2, 0.2, 0.4, 0.2])
+            weight[:2, 0] = rng.choice([0.5, 3], (2, W))
+            weight[3] *= part == "IoU"
+            hidden = weight == 0
+            labels[hidden], predicted[hidden] = rng.integers(0, 6, (2, hidden.sum()))
+            inputs = {"predicted": predicted, "labels": labels, "classes": 6, "weight": weight}
+            cases.append(Case(part, inputs, call=f"{call}(predicted, labels, classes, weight)"))
     return cases
 
 
-def counts(predicted, labels, classes, ignore, *, leave=True, half=False):
-    """Pixels of each class in both, in the prediction, in the labels: each (N, classes). Provided."""
-    valid = (labels != ignore)[..., None] if leave else np.ones((*labels.shape, 1), bool)
+def areas(predicted, labels, classes, weight, *, weigh=(True, True, True), mask=False):
+    """Areas of each class in both, in the prediction, in the labels: each (N, classes). Provided.
+
+    weigh: which of the three know the weights; mask: they only know which pixels count.
+    """
     said, true = (maps[..., None] == np.arange(classes) for maps in (predicted, labels))
-    said, true = said & (valid if not half else True), true & valid
-    return np.stack([mask.sum((1, 2)) for mask in (said & true, said, true)]).astype(float)
+    weight = (weight > 0 if mask else weight)[..., None]
+    masks = zip((said & true, said, true), weigh, strict=True)
+    return np.stack([(found * (weight if known else 1.0)).sum((1, 2)) for found, known in masks])
 
 
-def by_class(predicted, labels, classes, ignore, *, dice=False, absent=np.nan, there=0, images=False, **slips):
+def by_class(predicted, labels, classes, weight, *, dice=False, absent=np.nan, there=0, images=False, **slips):
     """The IoU of 15.4, with slips: Dice, absent classes as a number, mean over images. Provided."""
-    found = counts(predicted, labels, classes, ignore, **slips)
+    found = areas(predicted, labels, classes, weight, **slips)
     found = found if images else found.sum(1)
-    score = of_counts(*found, dice=dice, absent=absent, there=there)
+    score = of_areas(*found, dice=dice, absent=absent, there=there)
     with np.errstate(all="ignore"):
         return np.nansum(score, 0) / (~np.isnan(score)).sum(0) if images else score
 
 
-def by_image(predicted, labels, classes, ignore, *, dice=True, absent=np.nan, there=0, pixels=False, **slips):
+def by_image(predicted, labels, classes, weight, *, dice=True, absent=np.nan, there=0, pixels=False, **slips):
     """The Dice of 15.4, with slips: IoU, absent classes as a number, all classes' pixels together. Provided."""
-    both, said, true = counts(predicted, labels, classes, ignore, **slips)
+    both, said, true = areas(predicted, labels, classes, weight, **slips)
     with np.errstate(all="ignore"):
         if pixels:
             return 2 * both.sum(1) / (said + true).sum(1)
-        score = of_counts(both, said, true, dice=dice, absent=absent, there=there)
+        score = of_areas(both, said, true, dice=dice, absent=absent, there=there)
         return np.nansum(score, 1) / (~np.isnan(score)).sum(1)
 
 
-def of_counts(both, said, true, *, dice, absent, there):
-    """IoU or Dice of counts; a class is there if it is in either (0), predicted (1), in the labels (2). Provided."""
+def of_areas(both, said, true, *, dice, absent, there):
+    """IoU or Dice of areas; a class is there if it is in either (0), predicted (1), in the labels (2). Provided."""
     with np.errstate(all="ignore"):
         score = 2 * both / (said + true) if dice else both / (said + true - both)
     return np.where((said + true, said, true)[there] > 0, score, absent)
@@ -269,7 +269,8 @@ def nets(**slips):
     return lambda x, p: network(x, p, **slips)
 
 
-IGNORED = "Pixels whose label is `ignore` do not count, and what is predicted there does not count either."
+WEIGHTS = "A pixel counts as much as its weight says, and not at all if that is 0."
+ALL_THREE = "The weights belong into all three areas: in both, in the prediction, in the labels."
 ODD = "any size"  # the part of 15.5 in which rows or columns are left over
 QUESTIONS = [
     Question(
@@ -382,7 +383,7 @@ QUESTIONS = [
     Question(
         id="15.4",
         kind="complete",
-        call="iou(predicted, labels, classes, ignore)",
+        call="iou(predicted, labels, classes, weight)",
         parts={"IoU": 1, "Dice": 1},
         draw=draw_scenes,
         forbid=("torch", "torchvision", "sklearn", "scipy"),
@@ -390,8 +391,10 @@ QUESTIONS = [
             Cause(f"{name}, {part}", says, scores(function, **slips), part)
             for part, function in (("IoU", by_class), ("Dice", by_image))
             for name, says, slips in (
-                ("nothing left out", IGNORED, {"leave": False}),
-                ("left out of the labels only", IGNORED, {"half": True}),
+                ("no weights", WEIGHTS, {"weigh": (False, False, False)}),
+                ("counted", "A pixel counts as much as its weight says, not as one.", {"mask": True}),
+                ("prediction not weighed", ALL_THREE, {"weigh": (True, False, True)}),
+                ("areas not weighed", ALL_THREE, {"weigh": (True, False, False)}),
                 ("absent is 0", "A class that is in neither has no score: it is not 0.", {"absent": 0}),
                 ("absent is 1", "A class that is in neither has no score: it is not 1.", {"absent": 1}),
                 ("predicted only", "A class that is predicted, but not there, scores 0.", {"there": 2}),
