@@ -73,7 +73,7 @@ class Question:
     dtype: str = "kind"  # "kind": whole numbers where fractions are wanted are wrong; "exact"; "any"
     judge: Callable | None = None
     reveal: bool | None = None  # may messages show wanted values? By default all but those of "predict"
-    changes: tuple[str, ...] = ()  # inputs that the call may change in place
+    changes: tuple[str, ...] = ()  # inputs that the call may change in place, or too large to be sent back
     seconds: float = 10  # for each cell of this question
     quicker: float = 5  # how many times as quick as `against` the best of a part's races must be
     needs: tuple[str, ...] = ()  # data sets whose train split the kernel gets

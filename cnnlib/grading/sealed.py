@@ -98,7 +98,8 @@ def run_case(namespace, case):
             output, seconds = race(namespace, case["call"], case["against"], values)
         else:
             output, seconds = eval(case["call"], {**namespace, **values}), None
-        told = {"output": encode(output), "inputs": {name: encode(value) for name, value in values.items()}}
+        kept = {name: value for name, value in values.items() if name not in case.get("changes", ())}
+        told = {"output": encode(output), "inputs": {name: encode(value) for name, value in kept.items()}}
         return told | ({"seconds": seconds} if seconds else {})
     except (Exception, SystemExit) as error:
         return describe(error)
@@ -169,10 +170,11 @@ def show(namespace, cases, given=""):
 
 
 def forms(question, cases):
-    """The cases of a question as `payload` takes them. Provided."""
+    """The cases of a question as `payload` takes them; inputs that may change are not sent back. Provided."""
     return [
         {"call": case.call or question.call, "inputs": {name: encode(value) for name, value in case.inputs.items()}}
         | ({"against": case.against} if case.against else {})
+        | ({"changes": list(question.changes)} if question.changes else {})
         for case in cases
     ]
 

@@ -176,7 +176,12 @@ WRONG = [
         "`backward`",
     ),
     ("17.3", "an optimizer of its own", built("torch.optim.SGD(net.parameters(), 0.1)"), "`torch.optim`"),
-    ("17.3", "a training inside", recipe(also="from cnnlib.capstone import retrain\n"), "`cnnlib.capstone.retrain`"),
+    (
+        "17.3",
+        "a training inside",
+        built("capstone.retrain(build, CONFIG, augment, [], [0])"),
+        "`cnnlib.capstone.retrain`",
+    ),
     (
         "17.3",
         "settings that change",
