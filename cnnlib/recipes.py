@@ -254,7 +254,7 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
         "ship": False,
         "arms": {stem: {"arguments": {"stem": stem}} for stem in ("imagenet", "cifar")},
     },
-    "kind_rates": {  # three small networks of equal MACs at five rates each, scored on images held out
+    "kind_rates": {  # by which the rates of "kinds" are chosen, on images held out, from a seed that is not used again
         **KINDS,
         "images": 8_000,
         "held_out": 5_000,
@@ -263,6 +263,15 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
             f"{kind}_{rate:g}": with_rate({"arguments": {"kind": kind}}, rate)
             for kind in ("plain", "vgg", "inception")
             for rate in (0.03, 0.1, 0.3, 1.0, 3.0)
+        },
+    },
+    "kinds": {
+        **KINDS,
+        "images": 10_000,
+        "seeds": (0, 1, 2),
+        "arms": {
+            kind: with_rate({"arguments": {"kind": kind}}, rate)
+            for kind, rate in (("plain", 1.0), ("vgg", 0.1), ("inception", 0.1))
         },
     },
     "forty_seeds": {
