@@ -298,6 +298,15 @@ def test_skips_help_a_u_net_most_near_the_borders():
     assert arms["skips"]["parameters"] < arms["no_skips"]["parameters"]
 
 
+def test_three_kinds_of_networks_differ_in_the_network_and_in_the_rate_that_was_best_in_its_trials():
+    trials, arms = load_record("kind_rates")["arms"], load_record("kinds")["arms"]
+    for kind, results in arms.items():
+        rates = {float(arm.rsplit("_", 1)[1]): run["test_accuracy"][0] for arm, run in trials.items() if kind in arm}
+        best = max(rates, key=rates.get)
+        assert min(rates) < best < max(rates)
+        assert results["change"] == {"arguments": {"kind": kind}, "config": {"lr": best}}
+
+
 def test_two_recipes_of_forty_seeds_are_a_third_of_a_point_apart():
     plain, smoothed = (results["test_accuracy"] for results in load_record("forty_seeds")["arms"].values())
     assert len(plain) == len(smoothed) == 40
