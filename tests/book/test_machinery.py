@@ -280,6 +280,19 @@ def test_table_of_times_has_the_minutes_and_seconds_of_every_chapter(book):
         assert cells, path.name
 
 
+def test_each_chapter_ends_with_a_map_on_which_it_alone_is_lit(book):
+    text = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    names = re.findall(r"file: chapters/(\d\d_\w+)", text)
+    for k, name in enumerate(names):
+        html = (book / "chapters" / f"{name}.html").read_text(encoding="utf-8")
+        (drawn,) = re.findall(r'<nav class="book-map".*?</nav>', html)
+        kinds = re.findall(r'<g class="(\w+)"><title>(\d\d) ', drawn)
+        want = ["done"] * k + ["lit"] + ["ahead"] * (len(names) - k - 1)
+        assert kinds == [(kind, other[:2]) for kind, other in zip(want, names, strict=True)], name
+        assert re.findall(r'<a href="([^"]+)"', drawn) == [f"{other}.html" for other in names if other != name]
+    assert "book-map" not in (book / "chapters" / "mistakes.html").read_text(encoding="utf-8")
+
+
 def test_every_notebook_of_the_book_is_in_the_table_of_contents():
     text = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     listed = set(re.findall(r"file: (\S+)", text))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cnnlib.check import compare, numerical_gradient
+from cnnlib.check import compare, numerical_gradient, whose
 
 
 def random(*shape, seed=0, dtype=np.float64):
@@ -163,6 +163,21 @@ def test_numerical_gradient_leaves_its_input_alone_and_works_in_float64():
 def test_numerical_gradient_takes_integers_and_single_numbers():
     assert numerical_gradient(lambda v: 3 * v[0] - v[1], np.array([1, 2])) == pytest.approx([3, -1])
     assert numerical_gradient(lambda v: v, 2.0) == pytest.approx(1.0)
+
+
+def test_whose_tells_the_library_from_the_reader(capsys):
+    def mine():
+        pass
+
+    mine.__module__ = "__main__"  # as in a notebook
+    whose(compare, mine, OSError)
+    assert capsys.readouterr().out == "compare: from cnnlib.check\nmine: yours\nOSError: from builtins\n"
+
+
+def test_whose_wants_functions_and_prints_nothing_for_an_array(capsys):
+    with pytest.raises(ValueError, match=r"want a function or a class, not array\(\[1\.\]\)"):
+        whose(compare, np.ones(1))
+    assert capsys.readouterr().out == ""
 
 
 def test_numerical_gradient_wants_one_number():
