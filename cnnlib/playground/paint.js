@@ -2,7 +2,7 @@
 //
 // The arithmetic is the first part. Counts of how often each output pixel is painted are the same painting, with ones.
 
-import { NUMBERS_FROM, STYLE, chooser, colorMap, digitsThatFit, format, fraction, h, inkOn, isDark, makeGrid, makeLegend, makeRandom, matrixField, pairField, range, readMatrix, say, signed, stepper, textField, wholeNumber, writeMatrix } from "./base.js";
+import { STYLE, chooser, colorMap, digitsThatFit, format, fraction, h, inkOn, isDark, makeGrid, makeLegend, makeRandom, matrixField, pairField, range, readMatrix, say, signed, stepper, textField, wholeNumber, writeMatrix } from "./base.js";
 import { WINDOW_STYLE, begin, button, grid, heading, inWords, keepInStep, makeStage, makeWalk, mount, nameOf, outputSize, same } from "./window.js";
 import { SUM_STYLE, WEIGHTS_STYLE, correlate, largest, makeMatrix, makeWeights } from "./weights.js";
 
@@ -94,7 +94,7 @@ function randomKernels(draw, taps) {
 /** The size beside which this one is put: the next that the stride divides, or one that it does not. */
 const rival = (taps, stride) => (taps % stride ? Math.ceil(taps / stride) * stride : taps - 1);
 
-/** What a constant image becomes in three layers of random weights: [name, size of the kernel, maps]. */
+/** What a constant image becomes in layers of random weights, at most three: for each its name, its maps, and how uneven they are. */
 function constantThrough(draw, taps, stride) {
   const other = stride > 1 ? rival(taps, stride) : 0;
   const sizes = other > 0 ? [taps, other] : [taps];
