@@ -296,7 +296,7 @@ class TinyViT(nn.Module):
     hidden: units of each block's first dense layer, 2 * width if None
     tokenizer: "patches" makes each token from its own square; "convolutions" has 3x3 convolutions of stride 2 instead,
     which overlap and give as many tokens (Xiao et al. 2021)
-    Raises ValueError if x is not (N, channels, size, size), if patch does not divide size, if heads do not divide width,
+    Raises ValueError if x is not (N, channels, size, size), if patch does not divide size or heads do not divide width,
     on another tokenizer, and if "convolutions" cannot halve their way to the patch.
     Source: Dosovitskiy et al. 2021; with a mean in place of their class token, as in Beyer et al. 2022.
     Built in chapter 16.

@@ -285,11 +285,20 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
         "arms": {
             f"{kind}_{rate:g}": equal_seconds(kind, 2_000, rate, share=0.5)
             for kind, rates in (
-                ("cnn", (0.003, 0.01, 0.03)),
+                ("cnn", (0.001, 0.003, 0.01, 0.03)),
                 ("patches", (0.001, 0.003, 0.01)),
                 ("convolutions", (0.001, 0.003, 0.01)),
             )
             for rate in rates
+        },
+    },
+    "attention": {
+        **ATTENTION,
+        "seeds": (0, 1, 2),
+        "arms": {
+            f"{kind}_{images}": equal_seconds(kind, images, rate)
+            for images in (500, 2_000, 8_000)
+            for kind, rate in (("cnn", 0.003), ("patches", 0.003), ("convolutions", 0.003))
         },
     },
     "forty_seeds": {
