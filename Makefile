@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PY := $(BIN)/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
-CHAPTERS := $(wildcard chapters/[0-9]*.ipynb)
+CHAPTERS := $(wildcard chapters/*.ipynb)
 
 # On Linux the plain torch wheel is the large one for CUDA; without an NVIDIA GPU, PyTorch's own index has a small one.
 CPU_INDEX := https://download.pytorch.org/whl/cpu

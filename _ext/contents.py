@@ -35,17 +35,17 @@ def table(head, rows, widths):
 
 
 class Contents(SphinxDirective):
-    """What both directives share: the chapters that are in the book."""
+    """What both directives share: the notebooks that are in the book."""
 
     has_content = True
 
-    def chapters(self):
-        """The paths of the book's chapters by number, {"02": ...}; this page is read again when one changes."""
-        names = sorted(name for name in self.env.found_docs if re.match(r"chapters/\d\d_", name))
-        paths = [Path(self.env.doc2path(name)) for name in names]
+    def notebooks(self):
+        """The paths of the book's chapters, then of its other notebooks; this page is read again when one changes."""
+        paths = [Path(self.env.doc2path(name)) for name in sorted(self.env.found_docs) if name.startswith("chapters/")]
+        paths = [path for path in paths if path.suffix == ".ipynb"]
         for path in paths:
             self.env.note_dependency(str(path))
-        return {path.name[:2]: path for path in paths}
+        return paths
 
     def link(self, path, text):
         folder = "" if self.env.docname.startswith("chapters/") else "chapters/"
@@ -59,7 +59,7 @@ class Chapters(Contents):
     """
 
     def run(self):
-        there, rows = self.chapters(), []
+        there, rows = {path.name[:2]: path for path in self.notebooks()}, []
         for line in filter(None, map(str.strip, self.content)):
             number, *rest = (part.strip() for part in line.split("|"))
             if not rest:
@@ -72,13 +72,14 @@ class Chapters(Contents):
 
 
 class Times(Contents):
-    """A table of all chapters: the minutes that they announce, and the seconds that were measured."""
+    """A table of all notebooks: the minutes that they announce, and the seconds that were measured."""
 
     def run(self):
         rows = []
-        for number, path in self.chapters().items():
+        for path in self.notebooks():
             title, reading, coding, _, seconds = facts(path)
-            rows.append(row(self.link(path, f"{number} {title}"), reading, coding, seconds))
+            title = f"{path.name[:2]} {title}" if path.name[0].isdecimal() else title
+            rows.append(row(self.link(path, title), reading, coding, seconds))
         return [table(("chapter", "minutes to read", "with the code", "seconds to run"), rows, (6, 2, 2, 2))]
 
 

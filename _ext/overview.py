@@ -33,13 +33,13 @@ def table(root=ROOT):
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     lines = ["| chapter | exercise | reading, min | with the code, min | running, s |", "|---|---|---|---|---|"]
     for part in toc["parts"]:
-        chapters = [chapter for chapter in part["chapters"] if "title" in chapter]
+        chapters = [chapter for chapter in part["chapters"] if (root / f"{chapter['file']}.ipynb").exists()]
         if chapters:
             lines.append(f"| **{part['caption']}** | | | | |")
         for chapter in chapters:
             told = facts(root / f"{chapter['file']}.ipynb")
             exercise = [f"[exercise]({section['file']}.ipynb)" for section in chapter.get("sections", [])]
-            link = f"[{chapter['title']}]({chapter['file']}.ipynb)"
+            link = f"[{chapter.get('title', told[0])}]({chapter['file']}.ipynb)"
             lines.append(f"| {link} | {', '.join(exercise) or '-'} | {' | '.join(told[1:4])} |")
     return "\n".join(lines) + "\n"
 

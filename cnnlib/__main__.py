@@ -119,9 +119,14 @@ def exercise_name(text):
 
 
 def grades(args):
-    """Join the tables that several machines wrote with `grade --shard K/N --csv`; 0: done, 2: not."""
-    from cnnlib.grading.command import merge
+    """Join the tables that several machines wrote, or rank the recipes of a class; 0: done, 2: not."""
+    from cnnlib.grading.command import leaderboard, merge
 
+    if args.what == "leaderboard":
+        return leaderboard(args.tables, args.csv)
+    if not args.csv:
+        print("grades merge needs --csv PATH, the table to write.", file=sys.stderr)
+        return 2
     return merge(args.tables, args.csv)
 
 
@@ -178,14 +183,16 @@ def evaluate(args):
     from cnnlib import recipes
 
     try:
-        card, accuracy = recipes.score(args.name, device=args.device, precision=args.precision)
+        card, reached = recipes.score(args.name, device=args.device, precision=args.precision)
     except (ValueError, RuntimeError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    print(
-        f"{args.name}: {accuracy:.2%} of {card['test_images']:,} test images; its card says {card['test_accuracy']:.2%}"
+    key, allowed, form = (
+        ("test_loss", 1e-5, "loss {:.5f}") if "test_loss" in card else ("test_accuracy", 1e-3, "{:.2%}")
     )
-    return 0 if abs(accuracy - card["test_accuracy"]) <= 0.001 else 1
+    said, found, count = card[key], form.format(reached), card["test_images"]
+    print(f"{args.name}: {found} of {count:,} test images; its card says {form.format(said)}")
+    return 0 if abs(reached - said) <= allowed else 1
 
 
 def parser():
@@ -223,10 +230,16 @@ def parser():
     command = add(next, "show the course as a map, and work on the next question")
     command.add_argument("exercise", nargs="?", type=exercise_name, metavar="NN", help="stay within this exercise")
 
-    command = add(grades, "join the tables that several machines wrote")
-    command.add_argument("what", choices=["merge"], help="join them")
-    command.add_argument("tables", nargs="+", type=Path, metavar="TABLE", help="tables that `grade --csv` wrote")
-    command.add_argument("--csv", type=Path, metavar="PATH", required=True, help="the table to write")
+    command = add(grades, "join the tables that several machines wrote, or rank a class's recipes")
+    command.add_argument("what", choices=["merge", "leaderboard"], help="join tables; rank the capstone's recipes")
+    command.add_argument(
+        "tables",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="merge: what `grade --csv` wrote; else what `--record` wrote",
+    )
+    command.add_argument("--csv", type=Path, metavar="PATH", help="the table to write")
 
     add(doctor, "look at this machine, and say what is missing and what to do")
 

@@ -135,6 +135,56 @@ def ledger(model, size):
     return Ledger(watch.table(), sum(p.numel() for p in model.parameters()))
 
 
+class Meter:
+    """Counts the multiply-adds of all that runs within its `with` blocks, a batch as it is, training mode or not.
+
+    Counts what `ledger` counts, and products of matrices written out besides (`@` and the functions of that kind).
+    macs: so far, over all blocks
+    Provided.
+    """
+
+    def __init__(self):
+        self.macs, self._open = 0, []
+
+    def __enter__(self):
+        from torch.overrides import TorchFunctionMode
+
+        meter, costs = self, _costs() | _written_out()
+
+        class Counting(TorchFunctionMode):
+            def __torch_function__(self, function, types, args=(), kwargs=None):
+                output = function(*args, **(kwargs or {}))
+                if function in costs:
+                    meter.macs += int(costs[function](output, *args, **(kwargs or {})))
+                return output
+
+        self._open.append(Counting())
+        self._open[-1].__enter__()
+        return self
+
+    def __exit__(self, *reason):
+        self._open.pop().__exit__(*reason)
+
+
+def _written_out():
+    """The multiply-adds of products of matrices that are no layer, from their output and their arguments."""
+    import torch
+
+    def product(output, first, second, **_):
+        return output.numel() * first.shape[-1]
+
+    def turned(output, second, first, **_):
+        return output.numel() * first.shape[-1]
+
+    def added(output, _, first, second, **__):
+        return output.numel() * first.shape[-1]
+
+    tensor = torch.Tensor
+    plain = (torch.matmul, torch.mm, torch.bmm, tensor.matmul, tensor.__matmul__, tensor.mm, tensor.bmm)
+    plus = (torch.addmm, torch.baddbmm, tensor.addmm, tensor.baddbmm)
+    return dict.fromkeys(plain, product) | {tensor.__rmatmul__: turned} | dict.fromkeys(plus, added)
+
+
 def _check_network(model):
     """Raise ValueError, with what to try, unless a ledger can be made of the model."""
     import torch

@@ -132,6 +132,122 @@ class SmallCNN(nn.Module):
         return self.fc(self.dropout(x.mean((2, 3))))  # (N, classes)
 
 
+def conv_relu(channels, filters, kernel=3, *, batch_norm=True):
+    """A convolution that keeps height and width, batch normalization, and a ReLU, as a list of layers.
+
+    kernel: odd    batch_norm: False leaves the normalization out and gives the convolution a bias
+    The weights begin by He's rule, with a variance of 2 / (filters * kernel**2).
+    Raises ValueError on an even kernel.
+    Built in chapter 12.
+    """
+    if kernel % 2 == 0:
+        raise ValueError(f"kernel is {kernel}: it must be odd, or no padding keeps height and width.")
+    conv = nn.Conv2d(channels, filters, kernel, padding=kernel // 2, bias=not batch_norm)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    return [conv, nn.BatchNorm2d(filters), nn.ReLU()] if batch_norm else [conv, nn.ReLU()]
+
+
+class VGG(nn.Module):
+    """Stages of 3x3 convolutions, each stage closed by a max-pooling; then dense layers (Simonyan and Zisserman 2015).
+
+    x: (N, 3, side, side) float; without hidden layers (N, 3, H, W)    Returns logits (N, classes).
+    stages: for each stage the filters of its convolutions, such as ((64, 64), (128, 128))
+    hidden: the units of the dense layers before the last, each with dropout; with none, the mean of each map is read
+    batch_norm: True normalizes after each convolution, which then has no bias
+    Raises ValueError if the stages, of which each halves the map, are more than side allows, or if x is not as above.
+    Built in chapter 12.
+    """
+
+    def __init__(self, stages, *, classes=10, hidden=(), side=32, batch_norm=False):
+        super().__init__()
+        self.least, self.side = 2 ** len(stages), side if hidden else None
+        if side < self.least:
+            raise ValueError(
+                f"{len(stages)} stages halve the map {len(stages)} times: want a side of {self.least} at least."
+            )
+        layers, channels = [], 3
+        for widths in stages:
+            for filters in widths:
+                layers += conv_relu(channels, filters, batch_norm=batch_norm)
+                channels = filters
+            layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        head, units = [], channels * (side // self.least) ** 2 if hidden else channels
+        for width in hidden:
+            head += [nn.Linear(units, width), nn.ReLU(), nn.Dropout(0.5)]
+            units = width
+        self.head = nn.Sequential(*head, nn.Linear(units, classes))
+
+    def forward(self, x):
+        check_images(x, 3, self.side, self.side)
+        if min(x.shape[2:]) < self.least:
+            raise ValueError(
+                f"x is {tuple(x.shape)}, too small to be halved so often: want {self.least} pixels at least."
+            )
+        x = self.features(x)  # (N, C, H / 2^stages, W / 2^stages)
+        x = torch.flatten(x, 1) if self.side else x.mean((2, 3))
+        return self.head(x)  # (N, classes)
+
+
+def vgg16(classes=1000):
+    """VGG-16: 13 convolutions and 3 dense layers, 138,357,544 parameters, 15.47 G MACs for a photo.
+
+    x: (N, 3, 224, 224) float    Returns logits (N, classes).
+    Built in chapter 12.
+    """
+    stages = (64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3
+    return VGG(stages, classes=classes, hidden=(4096, 4096), side=224)
+
+
+class InceptionBlock(nn.Module):
+    """Four branches that read the same maps, with batch normalization, their outputs joined (Szegedy et al. 2015).
+
+    x: (N, channels, H, W) float    Returns (N, one + three[1] + five[1] + pool, H, W).
+    one: filters of the 1x1 convolution    pool: filters of the 1x1 convolution behind a 3x3 max-pooling of stride 1
+    three, five: (filters of a 1x1 convolution, filters of the 3x3 or 5x5 convolution behind it)
+    Raises ValueError if three or five is no pair, or if x is not (N, channels, H, W).
+    The paper's block has no normalization. torchvision's has it, and a 3x3 convolution where the paper has 5x5.
+    Built in chapter 12.
+    """
+
+    def __init__(self, channels, one, three, five, pool):
+        super().__init__()
+        for name, pair in (("three", three), ("five", five)):
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                raise ValueError(f"{name} is {pair}: it must be a pair, (filters of the 1x1, filters behind it).")
+        self.channels = channels
+        self.one = nn.Sequential(*conv_relu(channels, one, 1))
+        self.three = nn.Sequential(*conv_relu(channels, three[0], 1), *conv_relu(*three, 3))
+        self.five = nn.Sequential(*conv_relu(channels, five[0], 1), *conv_relu(*five, 5))
+        self.pool = nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), *conv_relu(channels, pool, 1))
+
+    def forward(self, x):
+        check_images(x, self.channels)
+        return torch.cat([self.one(x), self.three(x), self.five(x), self.pool(x)], 1)
+
+
+def small_net(kind, classes=10):
+    """One of three networks for small color images that need about as many MACs: 8.2 million at 32x32.
+
+    kind: "plain" (one 5x5 convolution a stage), "vgg" (two 3x3 in its place) or "inception" (a block in its place, from
+    the second stage on)
+    x: (N, 3, H, W) float, from 8 pixels a side up    Returns logits (N, classes).
+    Raises ValueError on another kind.
+    Built in chapter 12.
+    """
+    if kind == "vgg":
+        return VGG(((16, 16), (24, 24), (64, 64)), classes=classes, batch_norm=True)
+    if kind == "plain":
+        stages, maps = [conv_relu(3, 16, 5), conv_relu(16, 32, 5), conv_relu(32, 72, 5)], 72
+    elif kind == "inception":
+        blocks = InceptionBlock(16, 16, (24, 48), (8, 24), 16), InceptionBlock(104, 64, (48, 80), (8, 32), 32)
+        stages, maps = [conv_relu(3, 16), *([block] for block in blocks)], 208
+    else:
+        raise ValueError(f'kind is "{kind}": it must be "plain", "vgg" or "inception".')
+    body = [layer for stage in stages for layer in (*stage, nn.MaxPool2d(2))]
+    return nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(maps, classes))
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions with batch normalization, and a shortcut around them (He et al. 2015).
 
@@ -239,6 +355,96 @@ def blocks_of(depth):
     if depth < 8 or depth % 6 != 2:
         raise ValueError(f"a depth of {depth} is not 6n + 2: try 8, 14, 20, 32, 44, 56 or 110.")
     return ((depth - 2) // 6,) * 3
+
+
+class DoubleConv(nn.Sequential):
+    """Twice a 3x3 convolution, batch normalization and ReLU: what stands at each level of a U-Net.
+
+    x: (N, channels, H, W) float    Returns (N, filters, H, W).
+    Built in chapter 15.
+    """
+
+    def __init__(self, channels, filters):
+        layers = []
+        for maps in (channels, filters):
+            conv = nn.Conv2d(maps, filters, 3, padding=1, bias=False)
+            layers += [conv, nn.BatchNorm2d(filters), nn.ReLU()]
+        super().__init__(*layers)
+
+
+class UNet(nn.Module):
+    """Down three levels and up again, with the maps of the way down handed across (after Ronneberger et al. 2015).
+
+    x: (N, channels, H, W) float, H and W from 16 up    Returns logits (N, classes, H, W), for each pixel.
+    width: the maps of the first level, doubled at each level down
+    skips: False hands nothing across; the way up then makes those maps itself, from below, with a few more weights
+    Raises ValueError if x has other channels, or a side below 16.
+    Built in chapter 15.
+    """
+
+    def __init__(self, channels, classes, *, width=16, skips=True):
+        super().__init__()
+        maps = [width, 2 * width, 4 * width, 8 * width]
+        self.channels, self.skips = channels, skips
+        self.down = nn.ModuleList(DoubleConv(*pair) for pair in zip([channels, *maps], maps, strict=False))
+        self.up, self.merge = nn.ModuleList(), nn.ModuleList()
+        for fine, coarse in zip(maps[-2::-1], maps[:0:-1], strict=True):
+            made = fine if skips else 2 * fine
+            self.up.append(nn.ConvTranspose2d(coarse, made, 4, stride=2, padding=1))  # 4 is divisible by 2
+            self.merge.append(DoubleConv(2 * fine, fine))
+        self.head = nn.Conv2d(width, classes, 1)
+
+    def forward(self, x):
+        check_images(x, self.channels)
+        if min(x.shape[2:]) < 16:
+            raise ValueError(
+                f"images of {x.shape[2]}x{x.shape[3]} are too small for three poolings: 16x16 is the least."
+            )
+        levels = []
+        for block in self.down:
+            x = block(F.max_pool2d(x, 2) if levels else x)
+            levels.append(x)  # (N, width * 2^level, H / 2^level, W / 2^level), rounded down
+        for up, merge, across in zip(self.up, self.merge, levels[-2::-1], strict=True):
+            x = up(x, output_size=across.shape[2:])  # one of the two sizes that pool to x's
+            x = merge(torch.cat([across, x], dim=1) if self.skips else x)
+        return self.head(x)
+
+
+class DigitAutoencoder(nn.Module):
+    """A digit squeezed into two numbers by its encoder, and painted again from them by its decoder: 122,211 parameters.
+
+    x: (N, 1, 28, 28) float, pixels from 0 to 1    Returns (N, 1, 28, 28), from 0 to 1; encoder(x) gives (N, 2).
+    A batch normalization without weights keeps each of the two numbers near mean 0 and standard deviation 1.
+    Raises ValueError if the images of x are not (1, 28, 28).
+    Built in chapter 15.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Conv2d(1, 16, 4, stride=2, padding=1),  # (N, 16, 14, 14)
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 4, stride=2, padding=1),  # (N, 32, 7, 7)
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32 * 7 * 7, 64),
+            nn.ReLU(),
+            nn.Linear(64, 2),
+            nn.BatchNorm1d(2, affine=False),  # (N, 2)
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(2, 32 * 7 * 7),
+            nn.ReLU(),
+            nn.Unflatten(1, (32, 7, 7)),
+            nn.ConvTranspose2d(32, 16, 4, stride=2, padding=1),  # (N, 16, 14, 14)
+            nn.ReLU(),
+            nn.ConvTranspose2d(16, 1, 4, stride=2, padding=1),  # (N, 1, 28, 28)
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x):
+        check_images(x, 1, 28, 28)
+        return self.decoder(self.encoder(x))
 
 
 class SelfAttention(nn.Module):

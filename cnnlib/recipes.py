@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from cnnlib import augment, clues, data, machine, models, train
+from cnnlib import augment, clues, data, machine, models, pictures, scenes, train
 from cnnlib.data import load, to_float
 from cnnlib.train import Config
 
@@ -109,6 +109,19 @@ RECIPES = {
     "plain56": {"model": models.plain_cifar, "arguments": {"depth": 56}, **DEPTH},
     "residual20": {"model": models.residual_cifar, "arguments": {"depth": 20}, **DEPTH},
     "residual56": {"model": models.residual_cifar, "arguments": {"depth": 56}, **DEPTH},
+    "autoencoder": {
+        "model": models.DigitAutoencoder,
+        "arguments": {},
+        "data": "mnist",
+        "mean": 0.0,  # pixels from 0 to 1, as they come out
+        "std": 1.0,
+        "learns": "images",  # each image is its own target; without this, classes are learned
+        "augment": {},
+        "config": Config(epochs=8, batch_size=128, optimizer="adam", lr=3e-3),
+        "seeds": (0,),
+        "watch": False,
+        "ship": True,
+    },
     **{
         f"stack{depth}_{images}": {
             **CONV_STACK,
@@ -215,6 +228,14 @@ ABLATION = {  # one ingredient left out of the whole recipe, made wrong, or adde
     "no_label_smoothing": {"config": {"label_smoothing": 0.0}},
     "with_dropout": {"arguments": {"dropout": 0.2}},
 }
+KINDS = {  # chapter 12: three networks of equal MACs, from a part of CIFAR-10; the network and its rate differ
+    "model": models.small_net,
+    **CIFAR,
+    "augment": {"flip": {}},
+    "config": Config(epochs=2, batch_size=64, optimizer="sgd", lr=0.1, weight_decay=5e-4),
+    "watch": False,
+    "ship": False,
+}
 ATTENTION = {  # convolution against attention: equal parameters, and so many images that the seconds are equal too
     "model": equal_size,
     **CIFAR,
@@ -278,6 +299,43 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
         "ship": False,
         "arms": {stem: {"arguments": {"stem": stem}} for stem in ("imagenet", "cifar")},
     },
+    "kind_rates": {  # by which the rates of "kinds" are chosen, on images held out, from a seed that is not used again
+        **KINDS,
+        "images": 8_000,
+        "held_out": 5_000,
+        "seeds": (100,),
+        "arms": {
+            f"{kind}_{rate:g}": with_rate({"arguments": {"kind": kind}}, rate)
+            for kind in ("plain", "vgg", "inception")
+            for rate in (0.03, 0.1, 0.3, 1.0, 3.0)
+        },
+    },
+    "kinds": {
+        **KINDS,
+        "images": 10_000,
+        "seeds": (0, 1, 2),
+        "arms": {
+            kind: with_rate({"arguments": {"kind": kind}}, rate)
+            for kind, rate in (("plain", 1.0), ("vgg", 0.1), ("inception", 0.1))
+        },
+    },
+    "unet": {  # scenes labeled pixel by pixel; skips, or a few more weights in their place, are all that differs
+        "model": models.UNet,
+        "arguments": {"channels": 1, "classes": 4, "width": 8},
+        "data": "scenes",
+        "mean": 0.5,
+        "std": 0.25,
+        "learns": "pixels",
+        "augment": {},
+        "config": Config(epochs=10, batch_size=8, optimizer="adam", lr=5e-3),
+        "seeds": (0, 1, 2, 3, 4),
+        "watch": False,
+        "ship": False,
+        "arms": {
+            "skips": {},
+            "no_skips": {"arguments": {"channels": 1, "classes": 4, "width": 8, "skips": False}},
+        },
+    },
     "attention_rates": {  # by which the rates of the next study are chosen, on training images held out
         **ATTENTION,
         "held_out": 2_000,
@@ -317,19 +375,29 @@ def tensors(name, split):
 
     split: "train" (the images that the recipe learns from), "rest" (the train split's other images), or "test", in
     whose place a recipe that names "held_out" has so many images from the end of the train split
-    Returns x (N, C, H, W) float32, y (N,) int64, and the Images they came from.
+    Returns x (N, C, H, W) float32, y (N,) int64, and the Images they came from. A recipe that learns "pixels" has the
+    class of each pixel as y, (N, H, W) int64; one that learns "images" has x itself.
     Provided.
     """
     recipe = find(name)
     count, held_out = recipe.get("images"), recipe.get("held_out")
-    images = load(recipe["data"], "test" if split == "test" and not held_out else "train")
+    source = "test" if split == "test" and not held_out else "train"
+    images = drawn_scenes(source) if recipe["data"] == "scenes" else load(recipe["data"], source)
     test = slice(-held_out, None) if held_out else slice(None)
     part = {"train": slice(count), "rest": slice(count or len(images.labels), None), "test": test}[split]
     pixels, labels = images.images[part], images.labels[part]
     if "clues" in recipe:
         pixels, labels = with_clues(pixels, labels, recipe, np.random.default_rng([11, *split.encode()]))
     x = torch.from_numpy(to_float(pixels, recipe["mean"], recipe["std"]))
-    return x, torch.from_numpy(labels).long(), images
+    return x, x if recipe.get("learns") == "images" else torch.from_numpy(labels).long(), images
+
+
+def drawn_scenes(split):
+    """The scenes of that split, as data.load returns a data set.
+
+    Provided.
+    """
+    return data.Images(*scenes.load(split), scenes.CLASSES, "scenes")
 
 
 def with_clues(images, labels, recipe, rng):
@@ -364,12 +432,15 @@ def start(name, seed, *, x, y, device="cpu", steps=None, **options):
     """Train a recipe's network from one seed, which decides its first weights and the order of the images.
 
     x, y: the training images and labels    steps: stop after so many, None for the whole run
-    options: more of train.fit's, for example checkpoint
+    options: more of train.fit's, for example checkpoint; if it learns pixels or images, of pictures.fit's
     Returns the network and its history.
     Provided.
     """
     recipe = find(name)
-    model, options = train.seeded(partial(build, name), seed), {"device": device, "steps": steps, **options}
+    model, options = train.seeded(partial(build, name), seed), {"steps": steps, **options}
+    if "learns" in recipe:
+        return model, pictures.fit(model, x, y, recipe["config"], seed=seed, **options)
+    options = {"device": device, **options}
     return model, train.fit(model, x, y, recipe["config"], seed=seed, augment=augmentation(name), **options)
 
 
@@ -408,7 +479,8 @@ def change(function):
 def run(name, *, device="cpu", log=print, progress=False):
     """Train a recipe from each of its seeds and look at the test images once for each, at the end, in float32.
 
-    An interrupted run goes on from its checkpoints in the user's cache.
+    An interrupted run goes on from its checkpoints in the user's cache; one that learns pixels or images, a matter of
+    minutes and trained on the CPU, begins again.
     log: called with a line of text after each seed    progress: see train.fit
     Returns the record, a dict for runs/NAME.json and the sources that go beside it, and the network of the first seed.
     Raises ValueError if there is no such recipe or device, RuntimeError if only a stand-in of the data is here.
@@ -420,11 +492,13 @@ def run(name, *, device="cpu", log=print, progress=False):
         raise RuntimeError(f"{name} is recorded on {recipe['data']}, but only {images.source} is here.")
     where, runs, first = circumstances(name, device), [], None
     watched = {False: None, True: (test_x, test_y), "rest": tensors(name, "rest")[:2]}[recipe["watch"]]
-    options = {"device": device, "progress": progress, "validation": watched}
+    evaluate = pictures.evaluate if "learns" in recipe else train.evaluate
     for seed in recipe["seeds"]:
-        model, history = start(name, seed, x=x, y=y, checkpoint=checkpoint(name, seed), **options)
-        runs.append(result(seed, history, train.evaluate(model, x, y), train.evaluate(model, test_x, test_y)))
-        log(f"{name}, seed {seed}: test accuracy {runs[-1]['test_accuracy']:.2%}, {runs[-1]['seconds']:.0f} s")
+        options = {"device": device, "progress": progress, "validation": watched, "checkpoint": checkpoint(name, seed)}
+        model, history = start(name, seed, x=x, y=y, **({} if "learns" in recipe else options))
+        runs.append(result(seed, history, evaluate(model, x, y), evaluate(model, test_x, test_y)))
+        key = main_score(runs[-1])
+        log(f"{name}, seed {seed}: {key.replace('_', ' ')} {runs[-1][key]:.4f}, {runs[-1]['seconds']:.0f} s")
         first = first or model
     sizes = {"parameters": models.count_parameters(first), "train_images": len(y), "test_images": len(test_y)}
     return {"name": name, "recipe": describe(name), **sizes, **where, "runs": runs}, first
@@ -447,12 +521,20 @@ def run_study(name, *, device="cpu", log=print):
     return {"name": name, "recipe": describe(name), **sizes, **where, "arms": arms}
 
 
+def main_score(result):
+    """The name of the number by which a result is judged: the accuracy where there is one, otherwise the loss.
+
+    Provided.
+    """
+    return "test_accuracy" if "test_accuracy" in result else "test_loss"
+
+
 def columns(runs):
     """The results of several seeds as a list for each quantity, and its curve where one was watched.
 
     Provided.
     """
-    keys = ("seed", "test_accuracy", "test_loss", "train_accuracy", "seconds")
+    keys = [key for key in runs[0] if key not in ("history", "first_losses")]
     lists = {key: [run[key] for run in runs] for key in keys} | {"first_loss": [run["first_losses"][0] for run in runs]}
     if "val_accuracy" in runs[0]["history"][0]:
         lists["curve"] = [[entry["val_accuracy"] for entry in run["history"]] for run in runs]
@@ -474,11 +556,11 @@ def result(seed, history, learned, test):
     Provided.
     """
     epochs = [{key: round(value, 6) for key, value in entry.items() if key != "losses"} for entry in history]
+    key = "accuracy" if "accuracy" in learned else "loss"
     return {
         "seed": seed,
-        "train_accuracy": learned["accuracy"],
-        "test_accuracy": test["accuracy"],
-        "test_loss": round(test["loss"], 6),
+        f"train_{key}": learned[key],
+        **{f"test_{key}": round(value, 6) if key == "loss" else value for key, value in test.items()},
         "seconds": round(sum(entry["seconds"] for entry in history), 1),
         "first_losses": [round(loss, 6) for loss in history[0]["losses"][:20]],
         "history": epochs,
@@ -524,6 +606,7 @@ def sources(name):
     from cnnlib.reach import bare_code
 
     own = {inspect.getmodule(find(name)["model"]), models} - {models}  # the networks of a chapter that has its own file
+    own = [*own, pictures, scenes] if "learns" in find(name) else own
     parts = [train, models, machine, *own, *(change(function) for function in find(name)["augment"])]
     return "".join(f"# {part.__name__}\n{bare_code(inspect.getsource(part))}\n\n" for part in parts)
 
@@ -580,29 +663,36 @@ def save_study(record):
 
 def card(record):
     """The card of shipped weights: what goes in, what comes out, how they came about, what they score as shipped, and
-    what they answer to each test image.
+    what they answer to each test image, if they name classes.
 
     Provided.
     """
     name, recipe, first = record["name"], record["recipe"], record["runs"][0]
     model = train.load_weights(build(name), name)
     x, y, images = tensors(name, "test")
-    answers = train.predict(model, x).argmax(1)
+    if "learns" in recipe:
+        output, shipped = f"(N, {', '.join(map(str, y.shape[1:]))}) from 0 to 1", pictures.evaluate(model, x, y)
+        scores = {"output": output, "test_loss": round(shipped["loss"], 6)}
+    else:
+        answers = train.predict(model, x).argmax(1)
+        scores = {
+            "output": f"(N, {len(images.classes)}) logits",
+            "classes": [str(c) for c in images.classes],
+            "test_accuracy": (answers == y).double().mean().item(),
+            "answers": "".join(map(str, answers.tolist())),  # the class named for each test image, a digit for each
+        }
     return {
         "name": name,
         "model": recipe["model"],
         "parameters": record["parameters"],
         "dtype": "float16, for a network that computes in float32",
         "input": f"(N, {', '.join(map(str, x.shape[1:]))}) float32: (pixel / 255 - {recipe['mean']}) / {recipe['std']}",
-        "output": f"(N, {len(images.classes)}) logits",
-        "classes": [str(c) for c in images.classes],
         "trained_on": trained_on(record),
         "seed": first["seed"],
         "chosen": "the first seed of the recipe, after its last epoch; nothing was chosen on the test set",
-        "test_accuracy": (answers == y).double().mean().item(),
         "test_images": record["test_images"],
         "record": f"runs/{name}.json",
-        "answers": "".join(map(str, answers.tolist())),  # the class named for each test image, a digit for each
+        **scores,
     }
 
 
@@ -626,7 +716,7 @@ def trained_on(record):
 
 
 def score(name, *, device="cpu", precision="float32"):
-    """The card of shipped weights, and the accuracy that they reach here on the test images.
+    """The card of shipped weights, and what they reach here on the test images: accuracy, or loss if the card has one.
 
     Raises ValueError if there is no such recipe, precision or device, FileNotFoundError if it ships no weights,
     RuntimeError on a stand-in.
@@ -637,6 +727,8 @@ def score(name, *, device="cpu", precision="float32"):
     x, y, images = tensors(name, "test")
     if images.source != recipe["data"]:
         raise RuntimeError(f"{name} is scored on {recipe['data']}, but only {images.source} is here.")
+    if "learns" in recipe:
+        return train.load_card(name), pictures.evaluate(model, x, y)["loss"]
     return train.load_card(name), train.evaluate(model.to(device), x, y, precision=precision)["accuracy"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 # jsonschema's check of web addresses takes a second to import and is of no use here.
 sys.modules.setdefault("rfc3987_syntax", None)
 
-from cnnlib.grading import many, notebook, page, report, sources  # noqa: E402
+from cnnlib.grading import card, many, notebook, page, report, sources  # noqa: E402
 from cnnlib.grading.grade import Result, grade  # noqa: E402
 
 
@@ -111,6 +111,22 @@ def merge(paths, out):
         print(report.shown(str(error)), file=sys.stderr)
         return 2
     print(f"{report.shown(str(out))}: {count} notebooks from {len(paths)} tables.")
+    return 0
+
+
+def leaderboard(paths, out):
+    """Rank the recipes in records of one seed, and write the table too if out is a path; returns the exit code.
+
+    Provided.
+    """
+    try:
+        board = card.leaderboard(card.read_cards(paths))
+        report.show_board(board)
+        if out:
+            card.write_csv(board, out)
+    except (ValueError, OSError) as error:
+        print(report.shown(str(error)), file=sys.stderr)
+        return 2
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from cnnlib.grading.card import over, report_card
 from cnnlib.grading.sealed import Other, decode, encode
 
 NOT_YET = "Not answered yet."
@@ -17,7 +18,7 @@ def judge(question, cases, got, want, given=frozenset()):
     Provided.
     """
     if question.thresholds:
-        return judge_training(question, cases[0], got["cases"][0], given)
+        return (judge_recipe if question.budget else judge_training)(question, cases[0], got["cases"][0], given)
     wrong = {}  # part -> (what is wrong with its first wrong case, the likely cause)
     for i, case in enumerate(cases):
         if case.part not in wrong:
@@ -355,12 +356,38 @@ def judge_training(question, case, got, given=frozenset()):
     if not isinstance(labels, np.ndarray) or labels.shape != (n,) or labels.dtype.kind not in "biu":
         form = f"{kind(labels)} of {labels.dtype}" if isinstance(labels, np.ndarray) else brief(labels)
         return 0, f"got {form}, want ({n},) whole numbers: one class index an image.", "something"
+    right = float((labels == case.secret).mean())
+    return marked(
+        question, case, right, f"{100 * right:.1f} % of {n} images it has not seen are right ({case.source})."
+    )
+
+
+def judge_recipe(question, case, got, given=frozenset()):
+    """Score a recipe that the grader has trained: over the budget nothing, else by its mean accuracy. Provided."""
+    if "error" in got:
+        own = got["error"] == "ValueError" and not got.get("line")  # what `cnnlib.capstone` refuses, in its words
+        says = f"{got['message'].rstrip('.')}." if own else describe_error(got, given)
+        return 0, says, "nothing" if says == NOT_YET else "something"
+    output = decode(got["output"])
+    if output is ...:
+        return 0, NOT_YET, "nothing"
+    try:
+        card = report_card(output, case)
+    except ValueError as error:
+        return 0, f"{error}.", "something"
+    if says := over(card, question.budget):
+        return 0, says, "something"
+    seeds = f"from {len(card['runs'])} seeds" if len(card["runs"]) > 1 else "from one seed"
+    measured = f"trained {seeds}, {100 * card['accuracy']:.1f} % of {card['images']} images it has not seen are right"
+    return marked(question, case, card["accuracy"], f"{measured} ({case.source}).")
+
+
+def marked(question, case, right, measured):
+    """(points, message, progress) for a share of images that are right, by the question's thresholds. Provided."""
     standin = case.source.startswith("stand-in") and question.standin_thresholds
     thresholds = question.standin_thresholds if standin else question.thresholds
-    right = float((labels == case.secret).mean())
     lost = {part: least for part, least in thresholds.items() if right < least}
     points = sum(value for part, value in question.parts.items() if part not in lost)
-    measured = f"{100 * right:.1f} % of {n} images it has not seen are right ({case.source})."
     if not lost:
         return points, f"Right: {measured}", "part"
     part = min(lost, key=lost.get)

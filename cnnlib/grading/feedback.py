@@ -39,7 +39,8 @@ def feedback(name, namespace, seed=None):
 def tried(question, namespace, seed):
     """Run a question on the learner's names and on the source's answers, and compare. Provided."""
     cases = question.cases(seed, split="train") if question.thresholds else question.cases(seed)
-    got = payload(namespace, forms(question, cases))
+    source = sources.read_source(question.id[:2])
+    got = payload(namespace, forms(question, cases), sources.given_code(source, question.key))
     if missing := [
         case["message"]
         for case in got["cases"]
@@ -47,14 +48,15 @@ def tried(question, namespace, seed):
     ]:
         return f"{missing[0]}. Run the answer cell first."
     want = None if question.thresholds else payload(dict(right_answers(question.id[:2])), forms(question, cases))
-    given = sources.given_lines(sources.read_source(question.id[:2]), question.key)
+    given = sources.given_lines(source, question.key)
     points, message, progress = judge(question, cases, got, want, given)
     if message == NOT_YET:
         return "not answered yet."
     if broken := refused(question, cases, history()):
         return broken
     if question.thresholds:
-        measured = message.replace("it has not seen", "of the training set")
+        part = "of the training set that it has not seen" if question.budget else "of the training set"
+        measured = message.replace("it has not seen", part)
         return f"{measured} The score is decided on images of the test set."
     if points == question.points:
         return f"{RIGHT} {question.points:g} points."

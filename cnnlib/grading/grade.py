@@ -12,12 +12,13 @@ from pathlib import Path
 from cnnlib.data import load, save_split
 from cnnlib.grading import sources
 from cnnlib.grading.apart import TooMuch, apart
+from cnnlib.grading.card import report_card
 from cnnlib.grading.cells import as_run_all
 from cnnlib.grading.compare import NOT_YET, judge, mend_first, too_long
 from cnnlib.grading.notebook import merge, read_submission, recognize, remarks, without_answers
 from cnnlib.grading.rules import called_by, check_rules
 from cnnlib.grading.runner import Limits, run
-from cnnlib.grading.sealed import describe, forms, payload, seal
+from cnnlib.grading.sealed import decode, describe, forms, payload, seal
 from cnnlib.grading.sources import CannotGrade, Cell, question_of
 
 TRAINING = contextlib.nullcontext()  # held while an exercise that trains runs; a lock where several are graded at once
@@ -36,6 +37,7 @@ class Score:
     message: str
     hint: str = ""
     causes: list = field(default_factory=list)  # what the message says of mistakes that the question knows
+    card: dict | None = None  # of a recipe that was trained: its report card, as card.report_card makes it
 
 
 @dataclass
@@ -118,8 +120,16 @@ def data_folder(asked):
     """A folder for CNNLIB_DATA with the train split of what the questions need, and no test split. Provided."""
     with tempfile.TemporaryDirectory(prefix="cnnlib-data-", ignore_cleanup_errors=True) as folder:
         for name in {name for question in asked for name in question.needs}:
-            save_split(load(name, "train"), Path(folder), name, "train")
+            most = {question.images for question in asked if name in question.needs}
+            images = load(name, "train")
+            save_split(images if None in most else first(images, max(most)), Path(folder), name, "train")
         yield folder
+
+
+def first(images, n):
+    """The first n images of a set, in the place of all of them: marked as what is not the whole set. Provided."""
+    source = f"stand-in: the first {n:,} images of {images.source}"
+    return replace(images, images=images.images[:n], labels=images.labels[:n], source=source)
 
 
 def cells_to_run(exercise, merged, checks):
@@ -292,7 +302,11 @@ def score(exercise, question, got, reasons):
     causes = list(
         dict.fromkeys(cause.says for cause in question.causes if progress == "known" and cause.says in message)
     )
-    return Score(question.id, points, question.points, message[:1].upper() + message[1:], hint, causes)
+    card = None
+    if question.budget and question.id not in reasons:
+        with contextlib.suppress(Exception):  # the message says what is wrong with it
+            card = report_card(decode(got[question.id]["cases"][0]["output"]), exercise.cases[question.id][0])
+    return Score(question.id, points, question.points, message[:1].upper() + message[1:], hint, causes, card)
 
 
 def next_hint(exercise, question, progress):
@@ -319,7 +333,7 @@ def run_here(exercise, merged, checks):
             question, given = by_key[key], sources.given_code(exercise.source, key)
             linecache.cache[f"<{cell}>"] = (len(given), None, given.splitlines(True), f"<{cell}>")
             exec(compile(given, f"<{cell}>", "exec"), namespace)
-            got[question.id] = payload(namespace, forms(question, exercise.cases[question.id]))
+            got[question.id] = payload(namespace, forms(question, exercise.cases[question.id]), given)
     return got, {q.id: reasons[q.key] for q in checks if q.key in reasons}, []
 
 

@@ -9,7 +9,7 @@ import re
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from cnnlib.grading import report, sources
+from cnnlib.grading import card, report, sources
 
 LEVELS = (("full", "full points"), ("part", "a part"), ("none", "none"))
 LAYOUT = """
@@ -21,6 +21,8 @@ table{border-collapse:collapse;width:100%;margin:1rem 0}caption{text-align:left;
 th,td{border-bottom:1px solid var(--rule);padding:.4rem .6rem;text-align:left;vertical-align:top}
 td.number{text-align:right;white-space:nowrap}pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit;margin:0}
 svg{display:block;width:12rem;height:1rem}rect{stroke:var(--paper)}.full{fill:var(--green)}.part{fill:var(--amber)}
+svg.curve{width:16rem;height:9rem;border:1px solid var(--rule)}
+polyline{fill:none;stroke:var(--teal);stroke-width:2}dt{font-weight:bold}dd{margin:0 0 .5rem}
 .none{fill:var(--red)}.soft{color:var(--ink-soft)}li{margin:.5rem 0}
 @media print{body{max-width:none;margin:0;color:#000;background:#fff}h2{break-after:avoid}tr,li{break-inside:avoid}
 rect{stroke:#000;-webkit-print-color-adjust:exact;print-color-adjust:exact}}
@@ -80,7 +82,7 @@ def first_page(results, places=None):
     for exercise, graded in sorted(by_exercise.items()):
         if any(result.questions for result in graded):
             parts.append(f"<h2>Exercise {exercise}: {html.escape(title(exercise))}</h2>")
-            parts += [distribution(graded), shared(exercise, graded)]
+            parts += [distribution(graded), shared(exercise, graded), board(graded)]
     rows = []
     for k, result in enumerate(results, 1):
         name, got = html.escape(result.notebook), "not graded" if result.error else report.score_of(result)
@@ -138,6 +140,29 @@ def shared(exercise, graded):
     return "\n".join(["<h3>What went wrong in the same way</h3><ol>", *items, "</ol>", where])
 
 
+def board(graded):
+    """The leaderboard of those that have a report card, or "" if fewer than two have one. Provided."""
+    if len(cards := card.cards_of(graded)) < 2:
+        return ""
+    head = "".join(f"<th scope=col>{name}" for name in card.HEAD)
+    rows = ["".join(f"<td>{html.escape(text)}" for text in card.row(entry)) for entry in card.leaderboard(cards)]
+    table = f"<table><thead><tr>{head}</tr></thead>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
+    return f"<h3>Leaderboard</h3>{table}<p>{html.escape(card.RULE)}</p>"
+
+
+def card_of(found):
+    """A report card, with its curve as a small picture. Provided."""
+    terms = "".join(f"<dt>{term}<dd>{html.escape(text)}" for term, text in card.described(found))
+    curve = found["curve"]
+    step = 100 / max(1, len(curve) - 1)
+    points = " ".join(f"{k * step:.1f},{100 - 100 * share:.1f}" for k, share in enumerate(curve))
+    said = f"Learning curve: {card.curve_of(found)}"
+    picture = (
+        f'<svg class=curve role=img aria-label="{said}" viewBox="-4 0 108 100"><polyline points="{points}"/></svg>'
+    )
+    return f"<h3>Report card</h3><dl>{terms}</dl>{picture}"
+
+
 def title(exercise):
     """The title of an exercise's chapter, or of the exercise where that is not here. Provided."""
     for folder in (sources.ROOT / "chapters", sources.SOURCES):
@@ -157,4 +182,5 @@ def section(result, heading="h2"):
             texts = "".join(f"<td><pre>{html.escape(text)}</pre>" for text in (q.message, q.hint))
             parts.append(f"<tr><th scope=row>{html.escape(q.id)}<td class=number>{report.score_of(q)}{texts}</tr>")
         parts.append("</table>")
+        parts += [card_of(found) for _, found in card.cards_of([result])]
     return "\n".join([*parts, *(f"<p>{html.escape(note)}</p>" for note in result.notes)])

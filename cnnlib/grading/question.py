@@ -79,6 +79,9 @@ class Question:
     needs: tuple[str, ...] = ()  # data sets whose train split the kernel gets
     thresholds: dict[str, float] = field(default_factory=dict)  # "train": part -> share of images that must be right
     standin_thresholds: dict[str, float] = field(default_factory=dict)  # the same, where only the stand-in is there
+    images: int | None = None  # so many images of a train split at most; None: all of them
+    budget: dict[str, float] = field(default_factory=dict)  # of a recipe that is trained: what its report card may show
+    longest: int | None = None  # characters of the answer and of all cells that it leans on, together
 
     @property
     def points(self):

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cnnlib.grading import shut_in
+from cnnlib.grading import card, shut_in
 
 SCHEMA = 1  # of write_record; raised when a field goes or changes its meaning, not when one is added
 
@@ -73,6 +73,8 @@ def show(results, seed, console=None):
         console.print(Text(summary(result), style="bold"), soft_wrap=whole)
         if result.questions:
             console.print(table(result))
+        for _, found in card.cards_of([result]):
+            console.print(Text("\n".join(["Report card", *card.lines(found)])), soft_wrap=whole)
         for note in result.notes:
             console.print(Text(f"Note: {note}"), soft_wrap=whole)
         console.print()
@@ -100,6 +102,17 @@ def table(result):
     return grid
 
 
+def show_board(board, console=None):
+    """Print a leaderboard, and the rule of its ranks. Provided."""
+    console, grid = console or Console(), Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in card.HEAD:
+        grid.add_column(heading, overflow="fold")
+    for entry in board:
+        grid.add_row(*(Text(shown(text)) for text in card.row(entry)))
+    console.print(grid)
+    console.print(Text(card.RULE))
+
+
 def write_record(results, path, seed):
     """Write all that a grading found as JSON of schema SCHEMA, which the teachers' page describes. Provided."""
     entries = [
@@ -118,6 +131,7 @@ def write_record(results, path, seed):
                     "message": q.message,
                     "hint": q.hint,
                     "causes": list(q.causes),
+                    **({"card": q.card} if q.card else {}),
                 }
                 for q in result.questions
             ],

@@ -416,7 +416,13 @@ def read_all(merged, asked, inputs, texts):
     dropped |= {cell: text.wrong for cell, text in texts.items() if text.wrong}
     broken = {}
     for question in asked:
-        for cell in leans_on(question, mine, dropped, inputs[question.id]):
+        cells = leans_on(question, mine, dropped, inputs[question.id])
+        if question.longest and (size := sum(len(texts[cell].code) for cell in cells)) > question.longest:
+            broken[question.id] = (
+                f"the answer, with the cells that it leans on, has {size:,} characters, and this question allows "
+                f"{question.longest:,}: a recipe is short, only stored numbers are long."
+            )
+        for cell in cells:
             own = question_of(cell) == ("answer", question.key)
             where = "the answer" if own else "a cell that the answer leans on"
             wrong = texts[cell].wrong if own else ""

@@ -40,6 +40,10 @@ function fraction(x, width = 6) {
   return format(x, width);
 }
 
+/** A whole number with commas: 138,357,544. */
+const count = (n) => n.toLocaleString("en-US");
+const product = (sizes) => sizes.reduce((a, b) => a * b, 1);
+
 /** "3", "-0.5", "\u22121/9" as a number; NaN for anything else. @param {string} text */
 function parseNumber(text) {
   const parts = text.trim().replaceAll("\u2212", "-").split("/");
@@ -72,6 +76,15 @@ const pairField = {
   read: (text) => (/^\d+,\d+$/.test(text) ? text.split(",").map(Number) : undefined),
   write: String,
 };
+
+/** A field that is the size of an image: channels, rows and columns, each from 1 to `largest`. */
+const imageField = (largest) => ({
+  read(text) {
+    const sizes = text.split(/[\s,]+/).map(Number);
+    return /^\d+[\s,]+\d+[\s,]+\d+$/.test(text) && sizes.every((n) => n >= 1 && n <= largest) ? sizes : undefined;
+  },
+  write: String,
+});
 
 /** Fields that stay out of the address: plain text, and an attribute that is there or not. */
 const textField = { read: (text) => text };
@@ -206,6 +219,12 @@ function stepper(name, low, high, onPick) {
     },
     allows: (next) => next >= low && next <= high,
   };
+}
+
+/** A whole number that is typed. */
+function numberField(name, onPick) {
+  const box = h("input", { type: "text", inputmode: "numeric", size: 7, change: () => onPick(Number(box.value.replaceAll(",", "").trim() || NaN)) });
+  return { element: h("label", { class: "field" }, name, box), show: (value) => (box.value = String(value)) };
 }
 
 /** How many digits fit into `width` pixels of text of this size, in the font of the page. */
@@ -533,4 +552,4 @@ td { padding: 0; text-align: center; vertical-align: middle; white-space: nowrap
 @media (pointer: coarse) { button, select { min-height: 44px; } .stepper button { width: 44px; } input { font-size: 16px; } }
 `;
 
-export { NUMBERS_FROM, STYLE, axisEnd, chooser, colorMap, define, digitsThatFit, flagField, format, fraction, gray, h, inkOn, isDark, makeChart, makeGrid, makeLegend, makeRandom, matrixField, onTheme, pairField, parseNumber, range, readMatrix, say, signed, stepper, textField, turn, wholeNumber, writeMatrix };
+export { NUMBERS_FROM, STYLE, axisEnd, chooser, colorMap, count, define, digitsThatFit, flagField, format, fraction, gray, h, imageField, inkOn, isDark, makeChart, makeGrid, makeLegend, makeRandom, matrixField, numberField, onTheme, pairField, parseNumber, product, range, readMatrix, say, signed, stepper, textField, turn, wholeNumber, writeMatrix };

@@ -3,7 +3,7 @@
 // The arithmetic is the first part. One filter is shown at a time, with its partial sums; the outputs of all are beside it.
 
 import { STYLE, colorMap, flagField, format, h, isDark, makeGrid, makeLegend, pairField, range, readMatrix, say, signed, stepper, textField, wholeNumber, writeMatrix } from "./base.js";
-import { WINDOW_STYLE, arrows, button, follow, grid, heading, inWords, keepInStep, makeWalk, mount, outputSize, placeBox, sizeSentence, steer, tellPlace, term } from "./window.js";
+import { WINDOW_STYLE, arrows, begin, button, follow, grid, heading, inWords, keepInStep, makeWalk, mount, outputSize, placeBox, sizeSentence, steer, tellPlace, term } from "./window.js";
 import { WEIGHTS_STYLE, correlate, largest, makeWeights } from "./weights.js";
 
 /** @typedef {number[][]} Matrix  rows of numbers, all rows equally long */
@@ -90,11 +90,8 @@ const FIELDS = {
 
 /** Draws the playground into `el` and keeps it in step with `model`. Returns a function that stops it. */
 function render({ model, el }) {
-  const controls = new Set(model.get("controls").split(/\s+/).filter(Boolean));
-  const predict = model.get("predict");
   const fields = ["image", "filters", "bias", "stride", "padding", "groups"];
-  const read = () => Object.fromEntries(fields.map((name) => [name, model.get(name)]));
-  const given = read();
+  const { controls, predict, read, given, set } = begin(model, fields);
   const view = makeView(controls, model.get("label"), model.get("names").split(/\s+/).filter(Boolean));
   const host = mount(el, view.root, STYLE + WINDOW_STYLE + WEIGHTS_STYLE + OWN_STYLE);
 
@@ -103,11 +100,6 @@ function render({ model, el }) {
   let outputs; // one map for each filter
   let filter; // the one whose partial sums are shown
   const walk = makeWalk({ sizes: () => [outputs[0]?.length ?? 0, outputs[0]?.[0]?.length ?? 0], keep: (at) => set({ at }), draw });
-
-  function set(changes) {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-  }
 
   /** As many filters as asked for: the last ones go, and a new one copies what it sees. */
   function setCount(count) {

@@ -3,8 +3,8 @@
 // Its arithmetic, which is all that a convolution is, stands in weights.js. This puts it on the page.
 
 import { NUMBERS_FROM, STYLE, chooser, colorMap, digitsThatFit, flagField, format, fraction, h, inkOn, isDark, matrixField, pairField, range, readMatrix, say, signed, stepper, textField, wholeNumber } from "./base.js";
-import { WINDOW_STYLE, button, grid, heading, inWords, keepInStep, makeStage, makeWalk, mount, nameOf, placeBox, same, sizeSentence, term, usesAlong } from "./window.js";
-import { WEIGHTS_STYLE, correlate, largest, makeMatrix, makeWeights, multiplyAndSum, patchAt } from "./weights.js";
+import { WINDOW_STYLE, begin, button, grid, heading, inWords, keepInStep, makeStage, makeWalk, mount, nameOf, placeBox, same, sizeSentence, term, usesAlong } from "./window.js";
+import { SUM_STYLE, WEIGHTS_STYLE, correlate, largest, makeMatrix, makeWeights, multiplyAndSum, patchAt } from "./weights.js";
 import { PHOTO } from "./photo.js";
 
 /** @typedef {number[][]} Matrix  rows of numbers, all rows equally long */
@@ -54,11 +54,9 @@ const FIELDS = {
 
 /** Draws the playground into `el` and keeps it in step with `model`. Returns a function that stops it. */
 function render({ model, el }) {
-  const controls = new Set(model.get("controls").split(/\s+/).filter(Boolean));
-  const predict = model.get("predict");
-  const given = read();
+  const { controls, predict, read, given, set } = begin(model, ["image", "kernel", "stride", "padding", "dilation"]);
   const view = makeView(controls, model.get("label"));
-  const host = mount(el, view.root, STYLE + WINDOW_STYLE + WEIGHTS_STYLE + OWN_STYLE);
+  const host = mount(el, view.root, STYLE + WINDOW_STYLE + WEIGHTS_STYLE + SUM_STYLE + OWN_STYLE);
 
   let counting = false; // show how often each pixel is used, in place of its value
   let output; // the answer, and what it was computed from
@@ -69,18 +67,7 @@ function render({ model, el }) {
     draw,
   });
 
-  /** What decides the output. */
-  function read() {
-    const names = ["image", "kernel", "stride", "padding", "dilation"];
-    return Object.fromEntries(names.map((name) => [name, model.get(name)]));
-  }
-
   // What the reader does
-
-  function set(changes) {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-  }
 
   function setSize(name, value) {
     const rows = name === "rows" ? value : settings.kernel.length;
@@ -287,7 +274,7 @@ function makeView(controls, label) {
   function drawWindow(state) {
     const { kernel, dilation } = state;
     const [high, wide] = [dilation * (kernel.length - 1) + 1, dilation * (kernel[0].length - 1) + 1];
-    stage.place(state, high, wide);
+    stage.place(state, { at: state.at, high, wide, stride: [state.stride, state.stride] });
     image.grid.element.classList.toggle("tagged", cell >= 38);
     const taps = kernel.flatMap((weights, k) => weights.map((weight, l) => [k, l, fraction(weight, 5)]));
     const key = JSON.stringify([taps, dilation, cell]);
@@ -364,14 +351,7 @@ const OWN_STYLE = `
 .unused { position: absolute; inset: 0; pointer-events: none; }
 .unused .skipped { position: absolute; background: var(--ground); opacity: 0.7; }
 .tagged td { vertical-align: top; padding-top: calc(var(--cell) * 0.14); }
-.sum { display: flex; flex-wrap: wrap; align-items: center; gap: 10px; margin-top: 14px; padding-top: 12px; border-top: 1px solid var(--faint); justify-content: center; }
-.sign { font-size: 22px; color: var(--soft); padding-top: 24px; }
-.part { display: flex; gap: 10px; align-items: center; }
-.result { display: flex; flex-direction: column; align-items: center; }
-.total { min-width: 76px; padding: 6px 12px; border-radius: 8px; text-align: center; font-size: 24px; font-weight: 700; box-shadow: 0 0 0 3px var(--mark), 0 0 0 4.5px var(--mark-edge); margin: 2px 0 8px; }
 .credit { margin-top: 8px; text-align: right; font-size: 12px; }
-@container (max-width: 420px) { .sum, .part { gap: 8px 7px; } }
-@media (forced-colors: active) { .total { border: 3px solid Highlight; } }
 `;
 
 export { FIELDS, IMAGES, PRESETS };

@@ -3,7 +3,7 @@
 // The arithmetic is the first part. Change a pixel or move the image, and it says what that does to the output.
 
 import { STYLE, chooser, colorMap, flagField, format, h, isDark, pairField, parseNumber, range, readMatrix, say, stepper, textField, wholeNumber, writeMatrix } from "./base.js";
-import { WINDOW_STYLE, arrows, button, grid, heading, inWords, keepInStep, makeStage, makeWalk, mount, nameOf, outputSize, placeBox, sizeSentence, steer, term, usesAlong } from "./window.js";
+import { WINDOW_STYLE, arrows, begin, button, grid, heading, inWords, keepInStep, makeStage, makeWalk, mount, nameOf, outputSize, placeBox, sizeSentence, steer, term, usesAlong } from "./window.js";
 
 /** @typedef {number[][]} Matrix  rows of numbers, all rows equally long */
 /** @typedef {{ pool: "max"|"average", size: number, stride: number, padding: number, dilation: number }} Options */
@@ -91,11 +91,8 @@ const FIELDS = {
 
 /** Draws the playground into `el` and keeps it in step with `model`. Returns a function that stops it. */
 function render({ model, el }) {
-  const controls = new Set(model.get("controls").split(/\s+/).filter(Boolean));
-  const predict = model.get("predict");
   const names = ["image", "pool", "size", "stride", "padding", "dilation", "shift"];
-  const read = () => Object.fromEntries(names.map((name) => [name, model.get(name)]));
-  const given = read();
+  const { controls, predict, read, given, set } = begin(model, names);
   const view = makeView(controls, model.get("label"));
   const host = mount(el, view.root, STYLE + WINDOW_STYLE + OWN_STYLE);
 
@@ -107,11 +104,6 @@ function render({ model, el }) {
   let editing = false; // a pixel is about to change
   let news; // what the last change of a pixel did: a sentence, and the outputs that changed
   const walk = makeWalk({ sizes: () => [output.length, output[0]?.length ?? 0], keep: (at) => set({ at }), draw });
-
-  function set(changes) {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-  }
 
   function pick([row, column]) {
     const within = (place, size) => Math.max(0, Math.min(size - 1, place));
@@ -277,7 +269,7 @@ function makeView(controls, label) {
     drawControls(state);
     drawImage(state, cell, map, under);
     drawOutput(state, cell, map);
-    stage.place(state, span, span);
+    stage.place(state, { at: state.at, high: span, wide: span, stride: [state.stride, state.stride] });
     drawTaps(state, cell);
     drawPixel(state, cell);
     drawFacts(state, problem);

@@ -5,7 +5,7 @@
 // ["conv", in, out, kernel, stride, padding, dilation, groups, bias], ["maxpool" or "avgpool", kernel, stride, padding],
 // ["linear", in, out, bias], ["relu"], ["flatten"], ["gap"] (global average pooling). bias is 1 or 0.
 
-import { STYLE, chooser, flagField, h, isDark, say, stepper, textField, wholeNumber } from "./base.js";
+import { STYLE, chooser, count, flagField, h, imageField, isDark, numberField, product, say, stepper, textField, wholeNumber } from "./base.js";
 import { button, keepInStep, mount, outputSize } from "./window.js";
 
 /** @typedef {(string|number)[]} Layer */
@@ -43,9 +43,7 @@ function layerOf({ kind, ...given }) {
   return [kind, ...Object.values(values)];
 }
 
-const count = (n) => n.toLocaleString("en-US");
 const times = (sizes) => sizes.join(" × ");
-const product = (sizes) => sizes.reduce((a, b) => a * b, 1);
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 const isMaps = (shape) => shape.length === 3;
 const spoken = (shape) => (isMaps(shape) ? `${plural(shape[0], "map")} of ${times(shape.slice(1))}` : `a vector of ${plural(shape[0], "number")}`);
@@ -211,11 +209,6 @@ function readLayers(text) {
 
 const writeLayers = (layers) => layers.map((layer) => layer.join(",")).join(";");
 
-function readInput(text) {
-  const shape = text.split(/[\s,]+/).map(Number);
-  return /^\d+[\s,]+\d+[\s,]+\d+$/.test(text) && shape.every((n) => n >= 1 && n <= LARGEST_INPUT) ? shape : undefined;
-}
-
 // Layers as PyTorch code
 
 /** A stack as code that runs. What each layer gives out stands behind it. @param {Layer[]} layers */
@@ -244,7 +237,7 @@ const CONTAINERS = ["Sequential", "OrderedDict"];
  * `# input: (C, H, W)` tells it. Throws an Error with a sentence if it is no stack.
  */
 function readCode(text) {
-  const input = readInput(text.match(/#\s*input:?\s*\(([\d,\s]*)\)/)?.[1].trim() ?? "");
+  const input = imageField(LARGEST_INPUT).read(text.match(/#\s*input:?\s*\(([\d,\s]*)\)/)?.[1].trim() ?? "");
   const code = text.replace(/#.*/g, "");
   if (/\bdef\s+forward\b|\bclass\s/.test(code))
     throw new Error("This is a class: its forward may call layers in any order, and functions too. Write its layers as an nn.Sequential.");
@@ -341,7 +334,7 @@ const PRESETS = {
 /** Attributes of <cnn-tracer>, which are also the settings in the address. */
 const FIELDS = {
   layers: { read: readLayers, write: writeLayers, start: readLayers(PRESETS["does not fit"]) },
-  input: { read: readInput, write: String, start: [1, 28, 28] },
+  input: { ...imageField(LARGEST_INPUT), start: [1, 28, 28] },
   layer: { ...wholeNumber(0, MOST_LAYERS), start: 0 }, // the one that is looked at, counted from 1; 0: what does not fit, or the last
   controls: { ...textField, start: "layers presets input code" },
   predict: flagField,
@@ -422,12 +415,6 @@ function render({ model, el }) {
 /** A new layer of a kind, made for what arrives. */
 function freshLayer(kind, arrives = [1, 28, 28], { out_channels = 32, out_features = 10 }) {
   return layerOf({ kind, in_channels: Math.min(arrives[0], 4096), out_channels, in_features: arrives.at(-1), out_features, kernel_size: kind === "conv" ? 3 : 2 });
-}
-
-/** A whole number that is typed. */
-function numberField(name, onPick) {
-  const box = h("input", { type: "text", inputmode: "numeric", size: 7, change: () => onPick(Number(box.value.replaceAll(",", "").trim() || NaN)) });
-  return { element: h("label", { class: "field" }, name, box), show: (value) => (box.value = String(value)) };
 }
 
 /** The playground's elements, and how they show a state. */

@@ -109,4 +109,15 @@ const WEIGHTS_STYLE = `
 @container (max-width: 420px) { .matrix td { width: 40px; } }
 `;
 
-export { WEIGHTS_STYLE, correlate, largest, makeMatrix, makeWeights, multiplyAndSum, patchAt };
+// Of a line of matrices that ends in a result
+const SUM_STYLE = `
+.sum { display: flex; flex-wrap: wrap; align-items: center; gap: 10px; margin-top: 14px; padding-top: 12px; border-top: 1px solid var(--faint); justify-content: center; }
+.sign { font-size: 22px; color: var(--soft); padding-top: 24px; }
+.part { display: flex; gap: 10px; align-items: center; }
+.result { display: flex; flex-direction: column; align-items: center; }
+.total { min-width: 76px; padding: 6px 12px; border-radius: 8px; text-align: center; font-size: 24px; font-weight: 700; box-shadow: 0 0 0 3px var(--mark), 0 0 0 4.5px var(--mark-edge); margin: 2px 0 8px; }
+@container (max-width: 420px) { .sum, .part { gap: 8px 7px; } }
+@media (forced-colors: active) { .total { border: 3px solid Highlight; } }
+`;
+
+export { SUM_STYLE, WEIGHTS_STYLE, correlate, largest, makeMatrix, makeWeights, multiplyAndSum, patchAt };

@@ -60,6 +60,24 @@ function keepInStep({ model, host, update, draw }) {
   };
 }
 
+/**
+ * What `render` begins with: the controls that are asked for, whether answers stay covered, what of the model decides the
+ * answer, now (`read`) and at first (`given`), and how changes reach the model (`set`). @param {string[]} names
+ */
+function begin(model, names) {
+  const read = () => Object.fromEntries(names.map((name) => [name, model.get(name)]));
+  return {
+    controls: new Set(model.get("controls").split(/\s+/).filter(Boolean)),
+    predict: model.get("predict"),
+    read,
+    given: read(),
+    set(changes) {
+      for (const [name, value] of Object.entries(changes)) model.set(name, value);
+      model.save_changes();
+    },
+  };
+}
+
 const button = (text, run, attributes = {}) => h("button", { type: "button", click: () => run(), ...attributes }, text);
 
 /**
@@ -272,18 +290,24 @@ function makeShape(className) {
   return { element, polygon };
 }
 
-/** An image and an output, the window on the one, its place marked on the other, and the buttons that move it. */
-function makeStage(movable) {
+/**
+ * An image and an output, the window on the one, its place marked on the other, and the buttons that move it. `name`: what
+ * a screen reader calls what is moved.
+ *
+ * @typedef {{ at: [number, number], high: number, wide: number, stride: [number, number] }} Box  its place, the cells it
+ *   covers, and by how many cells it moves down and across from one place to the next
+ */
+function makeStage(movable, name = "window") {
   let act; // what the reader can do: filled in by connect
   const side = (name) => ({ heading: h("p", { class: "heading" }), grid: makeGrid(name), legend: makeLegend() });
   const [image, result] = [side("image"), side("output")];
   const frame = h("div", movable
-    ? { class: "frame", tabindex: 0, role: "slider", "aria-label": "window", "aria-describedby": "hint" }
+    ? { class: "frame", tabindex: 0, role: "slider", "aria-label": name, "aria-describedby": "hint" }
     : { class: "frame" });
-  const mark = h("div", { class: "mark" });
-  const beam = makeBeam(frame, mark);
+  const spot = h("div", { class: "mark" });
+  const beam = makeBeam(frame, spot);
   image.grid.element.append(frame);
-  result.grid.element.append(mark);
+  result.grid.element.append(spot);
   const element = h("div", { class: "stage" }, ...[image, result].map((one) =>
     h("div", { class: "side" }, one.heading, one.grid.element, one.legend.element)), ...beam.elements);
 
@@ -292,7 +316,13 @@ function makeStage(movable) {
   const moving = [playButton, button("← Back", () => act.stepBy(-1)), button("Step →", () => act.stepBy(1))];
 
   let cell = 0; // pixels a side of a cell, the same in the image and in the output
-  let layout = { high: 1, wide: 1, stride: 1 }; // of the window, in cells of the padded image
+  let boxes; // the window's and the mark's
+
+  /** Moves to where a pointer asks the middle of a box to be. */
+  const lead = (which) => (x, y) => {
+    const { high, wide, stride: [down, across] } = boxes[which];
+    act.move([Math.round((y / cell - high / 2) / down), Math.round((x / cell - wide / 2) / across)]);
+  };
 
   return {
     element, image, result, frame, beam, uncoverButton,
@@ -303,42 +333,44 @@ function makeStage(movable) {
       act = actions;
       if (!movable) return;
       steer(frame, { ...arrows(act.moveBy), " ": () => act.play() });
-      // A place on the image is where the window's middle shall be; a place on the output is the answer's.
       follow(image.grid.element, frame, {
         focus: frame,
-        move: (x, y) => act.move([
-          Math.round((y / cell - layout.high / 2) / layout.stride),
-          Math.round((x / cell - layout.wide / 2) / layout.stride),
-        ]),
+        move: lead("window"),
         tap: act.tap && ((x, y) => act.tap([Math.floor(y / cell), Math.floor(x / cell)])),
       });
-      follow(result.grid.element, mark, { focus: frame, move: (x, y) => act.move([Math.floor(y / cell), Math.floor(x / cell)]) });
+      follow(result.grid.element, spot, { focus: frame, move: lead("mark") });
     },
 
-    /** Beside each other if numbers still fit into the cells, or if they would fit in neither way. Returns the cells' size. */
-    fit(height, width, rows, columns) {
+    /**
+     * Beside each other if numbers still fit into the cells, if they would fit in neither way, or if they must be. Returns
+     * the cells' size.
+     */
+    fit(height, width, rows, columns, mustBeBeside = false) {
       const available = element.clientWidth - 2;
       const beside = (available - (available < 420 ? 20 : 44)) / (width + Math.max(columns, 2));
       const below = available / Math.max(width, columns);
-      const stacked = beside < NUMBERS_FROM && (below >= NUMBERS_FROM || available < 560);
+      const stacked = !mustBeBeside && beside < NUMBERS_FROM && (below >= NUMBERS_FROM || available < 560);
       element.classList.toggle("stacked", stacked);
       cell = Math.min(stacked ? below : beside, 46, 520 / height);
       cell = cell < NUMBERS_FROM ? Math.max(2, Math.floor(2 * cell) / 2) : Math.floor(cell);
       return cell;
     },
 
-    /** Puts the window, so many cells high and wide, where it belongs. */
-    place({ at: [row, column], output, stride, playing, predict, covered }, high, wide) {
+    /**
+     * Puts window and mark where they belong. `output` has an entry for each place of the window.
+     * @param {Box} window @param {Box} mark
+     */
+    place({ at, output, playing, predict, covered }, window, mark = { at, high: 1, wide: 1, stride: [1, 1] }) {
       const [rows, columns] = [output.length, output[0]?.length ?? 0];
       say(playButton, playing ? "Pause" : "Play");
       uncoverButton.hidden = !(predict && output.some((line, r) => line.some((_, c) => covered(r, c))));
-      layout = { high, wide, stride };
+      boxes = { window, mark };
       const fast = playing && rows * columns > 60;
-      for (const one of [frame, mark]) one.classList.toggle("jump", fast);
-      placeBox(frame, cell, row * stride, column * stride, high, wide);
-      placeBox(mark, cell, row, column, 1, 1);
-      if (!movable || !rows || !columns) return;
-      tellPlace(frame, [row, column], rows, columns);
+      for (const [box, { at: [row, column], high, wide, stride: [down, across] }] of [[frame, window], [spot, mark]]) {
+        box.classList.toggle("jump", fast);
+        placeBox(box, cell, row * down, column * across, high, wide);
+      }
+      if (movable && rows && columns) tellPlace(frame, at, rows, columns);
     },
   };
 }
@@ -369,4 +401,4 @@ const WINDOW_STYLE = `
 @media (forced-colors: active) { .frame, .mark { border: 3px solid Highlight; } }
 `;
 
-export { WINDOW_STYLE, arrows, button, follow, grid, heading, inWords, keepInStep, makeBeam, makeStage, makeWalk, mount, nameOf, outputSize, placeBox, same, sizeSentence, steer, tellPlace, term, usesAlong };
+export { WINDOW_STYLE, arrows, begin, button, follow, grid, heading, inWords, keepInStep, makeBeam, makeStage, makeWalk, mount, nameOf, outputSize, placeBox, same, sizeSentence, steer, tellPlace, term, usesAlong };

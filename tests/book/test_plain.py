@@ -13,9 +13,11 @@ from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).resolve().parents[2]
 WITH_DIRECTIVES = {"index.md", "times.md", "reference.md"}
-NOTEBOOKS = [*sorted((ROOT / "chapters").glob("[0-9]*.ipynb")), *sorted((ROOT / "exercises").rglob("[0-9]*.ipynb"))]
+CHAPTERS = sorted((ROOT / "chapters").glob("[0-9]*.ipynb"))
+NOTEBOOKS = [*sorted((ROOT / "chapters").glob("*.ipynb")), *sorted((ROOT / "exercises").rglob("[0-9]*.ipynb"))]
 TEXTS = [path for path in sorted((ROOT / "chapters").glob("*.md")) if path.name not in WITH_DIRECTIVES]
 PLAIN = [*NOTEBOOKS, *TEXTS, ROOT / "start.md"]
+GLOSSARY = ROOT / "chapters" / "glossary.md"
 COMMONMARK = MarkdownIt("commonmark").enable("table")
 BOXES = {"Predict.", "Spot the mistake.", "Warning.", "Note.", "See also."}
 MYST = {
@@ -33,6 +35,7 @@ MYST = {
 }
 
 every = pytest.mark.parametrize("path", PLAIN, ids=lambda path: path.relative_to(ROOT).as_posix())
+chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
 
 def load(name):
@@ -178,18 +181,68 @@ def test_every_entry_of_the_bibliography_is_cited():
     assert set(ENTRIES) - cited == set()
 
 
-@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.parent.name == "chapters"], ids=lambda p: p.stem)
+@chapters
 def test_equations_are_numbered_in_order_within_their_chapter(path):
     found = re.findall(r"\\tag\{([^}]*)\}", "\n".join(markdown(path)))
     assert found == [f"{int(path.name[:2])}.{k}" for k in range(1, len(found) + 1)]
 
 
+def glossary():
+    """[(id, terms, chapter that defines it)] of all entries; the chapter is a file's name, None if there is none."""
+    found = []
+    for name, text in re.findall(r'^- <a id="([\w-]+)"></a>(.*)$', markdown(GLOSSARY)[0], re.MULTILINE):
+        places = re.search(r"\((?:Chapters )?\[(?:Chapter )?\d\d\]\((\d\d_\w+\.ipynb)#.*\)$", text)
+        terms = re.findall(r"\*\*(.+?)\*\*", text.partition(": ")[0])
+        found.append((name, terms, places and places[1]))
+    return found
+
+
+def bold_terms(path):
+    """What stands in bold in a chapter, without whole sentences: those begin a box or a paragraph."""
+    found = []
+    for token in tokens(path):
+        parts = token.children or []
+        for k, part in enumerate(parts):
+            if part.type == "strong_open":
+                end = next(j for j in range(k, len(parts)) if parts[j].type == "strong_close")
+                found.append("".join(one.content for one in parts[k:end]))
+    return [term for term in found if not term.endswith((".", "?"))]
+
+
 def test_the_terms_of_the_glossary_are_in_order_and_named_by_their_first():
-    items = re.findall(
-        r'^- <a id="([\w-]+)"></a>\*\*(.+?)\*\*', markdown(ROOT / "chapters" / "glossary.md")[0], re.MULTILINE
-    )
-    assert [name for name, _ in items] == [re.sub(r"\W+", "-", term.lower()) for _, term in items]
-    assert [term.lower() for _, term in items] == sorted(term.lower() for _, term in items)
+    names, terms = zip(*[(name, terms[0].lower()) for name, terms, _ in glossary()], strict=True)
+    assert list(names) == [re.sub(r"\W+", "-", term) for term in terms]
+    assert list(terms) == sorted(terms)
+
+
+def test_every_entry_of_the_glossary_leads_to_the_section_that_defines_it():
+    assert [name for name, _, chapter in glossary() if chapter is None] == []
+
+
+@chapters
+def test_every_term_in_bold_is_in_the_glossary(path):
+    known = {term.lower() for _, terms, _ in glossary() for term in terms}
+    bold = {term for term in bold_terms(path) if term.lower() not in known}
+    assert {term for term in bold if term.lower().removesuffix("s") not in known} == set()
+
+
+@chapters
+def test_a_chapter_lists_the_words_that_it_defines(path):
+    new = [f"[{terms[0]}](glossary.md#{name})" for name, terms, chapter in glossary() if chapter == path.name]
+    want = f"New words: {', '.join(new)}."
+    assert want in "\n".join(markdown(path)).splitlines(), f"below 'Take away' write: {want}"
+
+
+def test_the_teachers_table_of_goals_names_every_question_of_the_exercises():
+    text = markdown(ROOT / "chapters" / "teachers.md")[0]
+    table = text[text.index("### What is learned") : text.index("## The exercises")]
+    sources = sorted((ROOT / "exercises").glob("[0-9]*.ipynb"))
+    questions = [
+        name for path in sources for name in re.findall(r"^## Exercise (\d\d\.\d)", "\n".join(markdown(path)), re.M)
+    ]
+    there = {path.name[:2] for path in sources}
+    named = {name for name in re.findall(r"\b\d\d\.\d\b", table) if name[:2] in there}
+    assert named == set(questions)
 
 
 def test_bibliography_is_what_references_make_of_it():

@@ -12,6 +12,7 @@ from cnnlib.notebooks import code_cells, complaints, digest, plain_python, raise
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted((ROOT / "chapters").glob("[0-9][0-9]_*.ipynb"))
+APPENDICES = sorted((ROOT / "chapters").glob("[a-z]*.ipynb"))
 EXERCISES = sorted((ROOT / "exercises").rglob("[0-9]*.ipynb"))
 TAGS = {
     "hide-input",
@@ -37,6 +38,8 @@ TAUGHT = [
     "ledger",
     "explain",
     "clues",
+    "scenes",
+    "pictures",
 ]
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {
@@ -49,8 +52,11 @@ LANGUAGE = {
 }
 
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+executed = pytest.mark.parametrize("path", [*CHAPTERS, *APPENDICES], ids=lambda p: p.stem)
 exercises = pytest.mark.parametrize("path", EXERCISES, ids=lambda p: f"{p.parent.name}-{p.stem}")
-notebooks = pytest.mark.parametrize("path", [*CHAPTERS, *EXERCISES], ids=lambda p: f"{p.parent.name}-{p.stem}")
+notebooks = pytest.mark.parametrize(
+    "path", [*CHAPTERS, *APPENDICES, *EXERCISES], ids=lambda p: f"{p.parent.name}-{p.stem}"
+)
 
 
 def read(path):
@@ -123,7 +129,7 @@ def used_names(nb):
     return used
 
 
-@chapters
+@executed
 def test_stored_outputs_belong_to_the_code(path):
     nb = read(path)
     stored = nb.metadata.get("cnnlib", {}).get("digest")
@@ -132,31 +138,31 @@ def test_stored_outputs_belong_to_the_code(path):
     )
 
 
-@chapters
+@executed
 def test_cells_were_run_once_from_top_to_bottom(path):
     counts = [cell.execution_count for cell in code_cells(read(path))]
     assert counts == list(range(1, len(counts) + 1))
 
 
-@chapters
+@executed
 def test_no_stored_output_warns_or_names_a_machine_or_a_stand_in(path):
     assert complaints(read(path)) == []
 
 
-@chapters
+@executed
 def test_a_checked_cell_has_an_output_to_check(path):
     empty = [cell.id for cell in code_cells(read(path)) if "nbval-check-output" in tags(cell) and not cell.outputs]
     assert empty == []
 
 
-@chapters
+@executed
 def test_errors_are_stored_only_where_they_are_meant(path):
     for cell in code_cells(read(path)):
         errors = [output for output in cell.outputs if output.output_type == "error"]
         assert bool(errors) == raises(cell), cell.id
 
 
-@chapters
+@executed
 def test_tags_ids_and_size_are_in_order(path):
     nb = read(path)
     assert {tag for cell in nb.cells for tag in tags(cell)} <= TAGS
@@ -167,7 +173,7 @@ def test_tags_ids_and_size_are_in_order(path):
     assert path.stat().st_size < 600_000
 
 
-@chapters
+@executed
 def test_every_figure_has_alt_text_a_caption_and_a_name(path):
     for cell in code_cells(read(path)):
         if any({"image/png", "image/svg+xml"} & set(output.get("data", {})) for output in cell.outputs):
@@ -187,7 +193,7 @@ def test_code_cells_are_short(path):
     assert lengths[len(lengths) // 2] <= 6
 
 
-@chapters
+@executed
 def test_imports_stand_in_the_first_code_cell_or_in_a_compare_cell(path):
     first = code_cells(read(path))[0]
     for cell, tree in trees(read(path)):
@@ -201,14 +207,18 @@ def test_imports_stand_in_the_first_code_cell_or_in_a_compare_cell(path):
 HEADER = r"^Needs: .*Reading (\d+) minutes, with the code (\d+); running (\d+) seconds\.$"
 
 
-@chapters
-def test_a_chapter_opens_and_closes_as_the_guide_asks(path):
+@executed
+def test_a_page_opens_as_the_guide_asks_and_cites_its_sources(path):
     text = prose(read(path))
     assert len(re.findall(r"^# ", re.sub(r"```.*?```", "", text, flags=re.S), flags=re.M)) == 1
     assert len(re.findall(HEADER, text, flags=re.M)) == 1
-    for heading in ("What we built", "Take away", "Quiz", "Further reading"):
-        assert f"## {heading}" in text, f"no section '{heading}'"
     assert "](bibliography.md#" in text
+
+
+@chapters
+def test_a_chapter_closes_as_the_guide_asks(path):
+    for heading in ("What we built", "Take away", "Quiz", "Further reading"):
+        assert f"## {heading}" in prose(read(path)), f"no section '{heading}'"
 
 
 @chapters
@@ -231,7 +241,7 @@ def minutes(nb):
     return reading, reading + lines / 6
 
 
-@chapters
+@executed
 def test_the_announced_minutes_are_those_of_the_rule(path):
     """To the next five, with a little room, so that a mended sentence need not change them."""
     nb = read(path)
@@ -243,7 +253,7 @@ def test_the_announced_minutes_are_those_of_the_rule(path):
     assert abs(coding - want[1]) <= 4, f"write: Reading {rounded[0]} minutes, with the code {rounded[1]}"
 
 
-@chapters
+@executed
 def test_the_announced_running_time_is_the_measured_one(path):
     nb = read(path)
     announced = int(re.search(HEADER, prose(nb), flags=re.M)[3])
@@ -295,11 +305,7 @@ def test_no_line_of_code_is_cut_off_in_the_page(path):
     assert wide == []
 
 
-@pytest.mark.parametrize(
-    "path",
-    CHAPTERS + sorted((ROOT / "exercises").rglob("[0-9]*.ipynb")),
-    ids=lambda p: f"{p.parent.name}-{p.stem}",
-)
+@notebooks
 def test_a_notebook_says_all_that_jupyterlab_would_write_into_it(path):
     """On opening, JupyterLab writes what the kernel says of itself: only the version of Python can still differ."""
     text = path.read_text(encoding="utf-8")

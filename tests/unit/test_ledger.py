@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from cnnlib import models
-from cnnlib.ledger import Ledger, ledger, receptive_field
+from cnnlib.ledger import Ledger, Meter, ledger, receptive_field
 
 CONV, POOL = (3,), (2, 2)
 
@@ -472,3 +472,32 @@ def test_a_ledger_prints_as_a_table():
         ["total", "320", "194,688", "43,264"],
     ]
     assert len({len(line) for line in lines}) == 1
+
+
+def test_a_meter_counts_a_batch_as_the_ledger_counts_an_image_in_training_too():
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(512, 10))
+    meter = Meter()
+    for _ in range(2):
+        with meter:
+            net(torch.randn(5, 3, 8, 8)).sum().backward()
+    net(torch.randn(5, 3, 8, 8))
+    assert meter.macs == 10 * ledger(net, (3, 8, 8)).macs
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda a, b: a @ b,
+        lambda a, b: torch.matmul(a, b),
+        lambda a, b: a.mm(b),
+        lambda a, b: torch.mm(a, b),
+        lambda a, b: nn.Parameter(b).__rmatmul__(a),
+        lambda a, b: torch.addmm(torch.zeros(2, 7), a, b),
+        lambda a, b: torch.bmm(a[None], b[None]),
+        lambda a, b: torch.baddbmm(torch.zeros(1, 2, 7), a[None], b[None]),
+    ],
+)
+def test_a_meter_counts_products_that_are_written_out(product):
+    with Meter() as meter:
+        product(torch.ones(2, 3), torch.ones(3, 7))
+    assert meter.macs == 2 * 3 * 7

@@ -8,7 +8,11 @@ from torch import nn
 from cnnlib import ops
 from cnnlib.ledger import ledger
 from cnnlib.models import (
+    VGG,
     BasicBlock,
+    DigitAutoencoder,
+    DoubleConv,
+    InceptionBlock,
     ResNet,
     SelfAttention,
     SimpleCNN,
@@ -16,7 +20,9 @@ from cnnlib.models import (
     ThreeConvCNN,
     TinyViT,
     TwoConvCNN,
+    UNet,
     ViTBlock,
+    conv_relu,
     conv_stack,
     count_parameters,
     evaluating,
@@ -24,7 +30,9 @@ from cnnlib.models import (
     plain_cifar,
     residual_cifar,
     resnet18,
+    small_net,
     training,
+    vgg16,
 )
 from cnnlib.recipes import equal_size
 from cnnlib.torchvision import models as others
@@ -350,6 +358,190 @@ def test_small_cnn_drops_in_training_only():
 def test_small_cnn_refuses_gray_images():
     with pytest.raises(ValueError, match=r"this network wants \(N, 3, H, W\)"):
         SmallCNN()(torch.zeros(2, 1, 32, 32))
+
+
+# VGG, Inception, and three small networks
+
+
+def learns_with_all_its_parameters(model, x):
+    F.cross_entropy(model(x), torch.arange(len(x)) % 10).backward()
+    return all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def copied(theirs, ours):
+    """Their network with the tensors of ours, taken in order."""
+    pairs = zip(theirs.state_dict(), ours.state_dict().values(), strict=True)
+    theirs.load_state_dict(dict(pairs), assign=True)
+    return theirs
+
+
+def test_vgg16_has_the_published_ledger():
+    with torch.device("meta"):
+        costs = ledger(vgg16(), (3, 224, 224))
+    told = others.VGG16_Weights.IMAGENET1K_V1.meta
+    assert costs.parameters == told["num_params"] == 138_357_544
+    assert costs.macs == 15_470_264_320
+    assert round(costs.macs / 1e9, 2) == told["_ops"]
+    assert [row.shape for row in costs if row.kind == "MaxPool2d"] == [
+        (64, 112, 112), (128, 56, 56), (256, 28, 28), (512, 14, 14), (512, 7, 7)
+    ]  # fmt: skip
+
+
+def test_vgg16_is_torchvisions():
+    ours = seeded(lambda: vgg16(classes=7), 0).eval()
+    with torch.device("meta"):
+        theirs = others.vgg16(num_classes=7).eval()
+    with torch.no_grad():
+        logits = ours(colors(1, 224))
+        assert logits.shape == (1, 7)
+        assert logits.isfinite().all()
+        assert torch.equal(logits, copied(theirs, ours)(colors(1, 224)))
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("hidden", [(), (20, 30)])
+def test_a_vgg_has_its_parameters_and_learns_with_all_of_them(batch_norm, hidden):
+    model = seeded(lambda: VGG(((4,), (6, 8)), hidden=hidden, side=12, batch_norm=batch_norm), 0)
+    kernels = 9 * (3 * 4 + 4 * 6 + 6 * 8) + (2 if batch_norm else 1) * (4 + 6 + 8)
+    dense = 8 * 9 * 20 + 20 + 20 * 30 + 30 + 30 * 10 + 10 if hidden else 8 * 10 + 10
+    assert count_parameters(model) == kernels + dense
+    assert learns_with_all_its_parameters(model, colors(20, 12))
+
+
+def test_a_vgg_without_hidden_layers_reads_the_mean_of_each_map_of_any_size():
+    model, x = seeded(lambda: VGG(((4,), (6, 8))), 0), torch.randn(2, 3, 9, 14)
+    maps = model.features(x)
+    assert maps.shape == (2, 8, 2, 3)
+    torch.testing.assert_close(model(x), maps.mean((2, 3)) @ model.head[0].weight.T + model.head[0].bias)
+
+
+def test_a_vgg_says_which_images_it_wants():
+    with pytest.raises(ValueError, match=r"3 stages .* a side of 8"):
+        VGG(((4,),) * 3, side=7)
+    with pytest.raises(ValueError, match="want 4 pixels at least"):
+        VGG(((4,), (6,)))(torch.zeros(1, 3, 12, 3))
+    with pytest.raises(ValueError, match=r"wants \(N, 3, 12, 12\)"):
+        VGG(((4,), (6,)), hidden=(5,), side=12)(torch.zeros(1, 3, 14, 12))
+
+
+def test_the_inception_block_is_torchvisions_with_the_window_of_5_put_back():
+    ours = seeded(lambda: InceptionBlock(10, 3, (4, 6), (2, 5), 7), 0)
+    with torch.device("meta"):
+        theirs = type(others.googlenet(aux_logits=False, init_weights=False).inception3a)(10, 3, 4, 6, 2, 5, 7)
+        theirs.branch3[1].conv = nn.Conv2d(2, 5, 5, padding=2, bias=False)
+    for module in ours.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = 1e-3
+    x = torch.randn(4, 10, 9, 13)
+    with torch.no_grad():
+        y = ours(x)
+        assert y.shape == (4, 3 + 6 + 5 + 7, 9, 13)
+        assert y.isfinite().all()
+        assert torch.equal(y, copied(theirs, ours)(x))
+
+
+def test_the_first_inception_block_of_googlenet_has_the_published_weights_and_operations():
+    block = InceptionBlock(192, 64, (96, 128), (16, 32), 32)
+    costs = ledger(block, (192, 28, 28))
+    kernels = sum(row.parameters for row in costs if row.kind == "Conv2d")
+    assert (round(kernels / 1024 - 0.5), costs.macs // 10**6) == (159, 128)  # "159K" and "128M" in the paper's table 1
+
+
+@pytest.mark.parametrize("pair", [6, (4,), (4, 6, 8)])
+def test_a_branch_that_is_no_pair_is_refused(pair):
+    with pytest.raises(ValueError, match=r"five is .* must be a pair"):
+        InceptionBlock(10, 3, (4, 6), pair, 7)
+
+
+def test_an_inception_block_names_the_channels_that_it_wants():
+    with pytest.raises(ValueError, match=r"wants \(N, 10, H, W\)"):
+        InceptionBlock(10, 3, (4, 6), (2, 5), 7)(torch.zeros(1, 9, 8, 8))
+
+
+def test_an_even_kernel_is_refused_since_it_cannot_keep_the_size():
+    assert nn.Sequential(*conv_relu(3, 4, 5))(torch.zeros(1, 3, 6, 9)).shape == (1, 4, 6, 9)
+    with pytest.raises(ValueError, match="kernel is 4: it must be odd"):
+        conv_relu(3, 4, 4)
+
+
+@pytest.mark.parametrize("kind", ["plain", "vgg", "inception"])
+def test_three_small_networks_cost_equally_many_macs_and_learn_with_all_their_parameters(kind):
+    model = seeded(lambda: small_net(kind), 0)
+    assert ledger(model, (3, 32, 32)).macs == pytest.approx(8_220_000, rel=0.005)
+    assert model(colors(2, 17)).shape == (2, 10)
+    assert learns_with_all_its_parameters(model, colors(40))
+
+
+def test_an_unknown_small_network_is_refused():
+    with pytest.raises(ValueError, match='"resnet": it must be "plain", "vgg" or "inception"'):
+        small_net("resnet")
+
+
+# Networks that answer with a picture
+
+
+@pytest.mark.parametrize("skips", [True, False])
+@pytest.mark.parametrize("size", [(16, 16), (17, 40), (23, 31), (64, 47)])
+def test_a_u_net_gives_logits_for_each_pixel_of_an_image_of_any_size(size, skips):
+    x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    assert seeded(lambda: UNet(3, 5, width=2, skips=skips), 0)(x).shape == (2, 5, *size)
+
+
+def test_a_u_net_hands_the_fine_maps_across_only_with_skips():
+    """With the deepest level silenced, nothing but what is handed across can still tell two images apart."""
+    x = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    for skips in (True, False):
+        model = seeded(lambda skips=skips: UNet(1, 2, width=2, skips=skips), 0).eval()
+        model.down[3].register_forward_hook(lambda module, inputs, out: torch.zeros_like(out))
+        first, second = model(x)
+        assert torch.equal(first, second) != skips
+
+
+def test_without_skips_a_u_net_has_the_same_blocks_and_a_few_more_weights():
+    with_skips, without = UNet(1, 4, width=8), UNet(1, 4, width=8, skips=False)
+    assert count_parameters(with_skips) == 153_316
+    assert count_parameters(without) == 196_380
+    assert [p.shape for p in with_skips.merge.parameters()] == [p.shape for p in without.merge.parameters()]
+
+
+@pytest.mark.parametrize("make", [lambda: UNet(1, 2, width=4), lambda: UNet(1, 2, width=4, skips=False)])
+def test_every_parameter_of_a_u_net_gets_a_gradient(make):
+    model, x = seeded(make, 0), torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    F.cross_entropy(model(x), (x[:, 0] > 0).long()).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("shape", "why"), [((1, 1, 15, 16), "15x16 are too small"), ((1, 3, 16, 16), "3 channels instead of 1")]
+)
+def test_a_u_net_refuses_images_that_are_too_small_or_have_other_channels(shape, why):
+    with pytest.raises(ValueError, match=why):
+        UNet(1, 2, width=2)(torch.zeros(shape))
+
+
+def test_a_double_conv_keeps_the_size_and_ends_with_relu():
+    y = DoubleConv(3, 5)(torch.randn(2, 3, 7, 6))
+    assert y.shape == (2, 5, 7, 6)
+    assert y.min() == 0
+
+
+def test_an_autoencoder_squeezes_a_digit_into_two_numbers_and_paints_pixels_from_0_to_1():
+    model, x = seeded(DigitAutoencoder, 0), torch.rand(5, 1, 28, 28)
+    assert count_parameters(model) == 122_211
+    z = model.encoder(x)
+    assert z.shape == (5, 2)
+    torch.testing.assert_close(z.mean(0), torch.zeros(2), atol=1e-5, rtol=0)
+    y = model(x)
+    torch.testing.assert_close(y, model.decoder(z))
+    assert y.shape == x.shape
+    assert 0 < y.min() < y.max() < 1
+    F.mse_loss(y, x).backward()
+    assert all(p.grad.abs().sum() > 0 for p in model.parameters() if p.shape != (2,))
+
+
+def test_an_autoencoder_says_what_it_wants():
+    with pytest.raises(ValueError, match=r"\(N, 1, 28, 28\)"):
+        DigitAutoencoder()(torch.zeros(2, 1, 32, 32))
 
 
 # The vision transformer
