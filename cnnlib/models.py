@@ -447,6 +447,119 @@ class DigitAutoencoder(nn.Module):
         return self.decoder(self.encoder(x))
 
 
+class SelfAttention(nn.Module):
+    """Every token takes a weighted mean over all tokens, with weights that the tokens themselves decide.
+
+    x: (N, T, width) float    Returns (N, T, width).
+    heads: so many such means side by side, each over width / heads numbers
+    Raises ValueError if width is no multiple of heads.
+    Source: Vaswani et al. 2017.
+    Built in chapter 16.
+    """
+
+    def __init__(self, width, heads):
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width is {width}, which {heads} heads cannot share evenly: try a multiple of {heads}.")
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x):
+        n, tokens, width = x.shape
+        qkv = self.qkv(x).reshape(n, tokens, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (N, heads, T, width / heads) each
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return self.out(mixed.transpose(1, 2).reshape(n, tokens, width))
+
+
+class ViTBlock(nn.Module):
+    """Attention mixes the tokens, two dense layers then work on each token alone; both are added to what came in.
+
+    x: (N, T, width) float    Returns (N, T, width).
+    hidden: units of the first of the two dense layers
+    Raises ValueError if width is no multiple of heads.
+    Source: Dosovitskiy et al. 2021, where each half begins with a layer normalization.
+    Built in chapter 16.
+    """
+
+    def __init__(self, width, heads, hidden):
+        super().__init__()
+        self.norm1, self.attention = nn.LayerNorm(width), SelfAttention(width, heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+
+    def forward(self, x):
+        x = x + self.attention(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class TinyViT(nn.Module):
+    """A small vision transformer: the image as a row of tokens, blocks of attention, the mean token, one dense layer.
+
+    x: (N, channels, size, size) float    Returns logits (N, classes).
+    patch: side of the square of pixels that becomes one token    width: numbers of a token    depth: blocks
+    hidden: units of each block's first dense layer, 2 * width if None
+    tokenizer: "patches" makes each token from its own square; "convolutions" has 3x3 convolutions of stride 2 instead,
+    which overlap and give as many tokens (Xiao et al. 2021)
+    Raises ValueError if x is not (N, channels, size, size), if patch does not divide size or heads do not divide width,
+    on another tokenizer, and if "convolutions" cannot halve their way to the patch.
+    Source: Dosovitskiy et al. 2021; with a mean in place of their class token, as in Beyer et al. 2022.
+    Built in chapter 16.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels=3,
+        size=32,
+        patch=4,
+        width=48,
+        depth=2,
+        heads=4,
+        hidden=None,
+        classes=10,
+        tokenizer="patches",
+    ):
+        super().__init__()
+        if size % patch:
+            raise ValueError(f"patches of {patch} pixels do not tile {size}: patch must divide size.")
+        self.image = channels, size, size
+        self.tokens = make_tokenizer(tokenizer, channels, patch, width)
+        self.places = nn.Parameter(0.02 * torch.randn((size // patch) ** 2, width))  # one vector for each place
+        self.blocks = nn.Sequential(*(ViTBlock(width, heads, hidden or 2 * width) for _ in range(depth)))
+        self.norm = nn.LayerNorm(width)
+        self.fc = nn.Linear(width, classes)
+
+    def forward(self, x):
+        check_images(x, *self.image)
+        x = self.tokens(x)  # (N, width, size / patch, size / patch)
+        x = x.flatten(2).transpose(1, 2) + self.places  # (N, T, width)
+        x = self.norm(self.blocks(x))  # (N, T, width)
+        return self.fc(x.mean(1))  # (N, classes)
+
+
+def make_tokenizer(kind, channels, patch, width):
+    """The layer that turns an image into tokens: "patches" or "convolutions", as in TinyViT.
+
+    Returns a module from (N, channels, H, W) to (N, width, H / patch, W / patch).
+    Raises ValueError on another kind, or if patch is no power of two from 2 up and the kind is "convolutions".
+    Built in chapter 16.
+    """
+    if kind == "patches":
+        return nn.Conv2d(channels, width, patch, stride=patch)  # a dense layer on each square
+    if kind != "convolutions":
+        raise ValueError(f'tokenizer is "{kind}": it must be "patches" or "convolutions".')
+    halvings = patch.bit_length() - 1
+    if patch != 2**halvings or halvings == 0:
+        raise ValueError(f"convolutions of stride 2 cannot make tokens of {patch} pixels: try 2, 4 or 8.")
+    layers, maps = [], channels
+    for left in reversed(range(halvings)):
+        layers += [nn.Conv2d(maps, width >> left, 3, stride=2, padding=1), nn.ReLU()]
+        maps = width >> left
+    return nn.Sequential(*layers[:-1])
+
+
 def check_images(x, channels, height=None, width=None):
     """Raise ValueError, with both shapes and what to try, unless x is (N, channels, height, width); None: any number.
 

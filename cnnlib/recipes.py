@@ -158,6 +158,17 @@ def equal_cost(stem="imagenet"):
     return models.ResNet((16, 32, 64, 128), (2, 2, 2, 2))
 
 
+def equal_size(kind="cnn"):
+    """One of three networks of nearly 57,100 parameters for color images of 32x32 pixels.
+
+    kind: "cnn" (SmallCNN), "patches" or "convolutions" (TinyViT, 16 tokens of 48 numbers, with that tokenizer)
+    Provided.
+    """
+    if kind == "cnn":
+        return models.SmallCNN()
+    return models.TinyViT(patch=8, hidden={"patches": 140, "convolutions": 119}[kind], tokenizer=kind)
+
+
 SMALL = {  # chapter 10's whole recipe, on a fifth of the images
     "model": models.SmallCNN,
     "arguments": {},
@@ -225,6 +236,27 @@ KINDS = {  # chapter 12: three networks of equal MACs, from a part of CIFAR-10; 
     "watch": False,
     "ship": False,
 }
+ATTENTION = {  # convolution against attention: equal parameters, and so many images that the seconds are equal too
+    "model": equal_size,
+    **CIFAR,
+    "augment": {"flip": {}, "crop": {"padding": 2}},
+    "config": Config(batch_size=64, optimizer="adam", weight_decay=0.05, label_smoothing=0.1),
+    "watch": False,
+    "ship": False,
+}
+SHOWN = {"cnn": 32_000, "patches": 40_000, "convolutions": 32_000}  # images of a run: one of patches is the cheapest
+
+
+def equal_seconds(kind, images, rate, share=1):
+    """The changes of an arm that trains one of equal_size's networks on so many images, at its rate.
+
+    share: of the steps of a whole run
+    Provided.
+    """
+    epochs = round(share * SHOWN[kind] / images)
+    return {"arguments": {"kind": kind}, "images": images, "config": {"epochs": epochs, "lr": rate}}
+
+
 STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config" names only the fields that change
     "rates": {  # by which the rates below are chosen, on training images held out, from a seed that is not used again
         **SMALL,
@@ -302,6 +334,29 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
         "arms": {
             "skips": {},
             "no_skips": {"arguments": {"channels": 1, "classes": 4, "width": 8, "skips": False}},
+        },
+    },
+    "attention_rates": {  # by which the rates of the next study are chosen, on training images held out
+        **ATTENTION,
+        "held_out": 2_000,
+        "seeds": (100,),
+        "arms": {
+            f"{kind}_{rate:g}": equal_seconds(kind, 2_000, rate, share=0.5)
+            for kind, rates in (
+                ("cnn", (0.001, 0.003, 0.01, 0.03)),
+                ("patches", (0.001, 0.003, 0.01)),
+                ("convolutions", (0.001, 0.003, 0.01)),
+            )
+            for rate in rates
+        },
+    },
+    "attention": {
+        **ATTENTION,
+        "seeds": (0, 1, 2),
+        "arms": {
+            f"{kind}_{images}": equal_seconds(kind, images, rate)
+            for images in (500, 2_000, 8_000)
+            for kind, rate in (("cnn", 0.003), ("patches", 0.003), ("convolutions", 0.003))
         },
     },
     "forty_seeds": {

@@ -14,15 +14,19 @@ from cnnlib.models import (
     DoubleConv,
     InceptionBlock,
     ResNet,
+    SelfAttention,
     SimpleCNN,
     SmallCNN,
     ThreeConvCNN,
+    TinyViT,
     TwoConvCNN,
     UNet,
+    ViTBlock,
     conv_relu,
     conv_stack,
     count_parameters,
     evaluating,
+    make_tokenizer,
     plain_cifar,
     residual_cifar,
     resnet18,
@@ -30,6 +34,7 @@ from cnnlib.models import (
     training,
     vgg16,
 )
+from cnnlib.recipes import equal_size
 from cnnlib.torchvision import models as others
 from cnnlib.train import seeded
 
@@ -537,3 +542,120 @@ def test_an_autoencoder_squeezes_a_digit_into_two_numbers_and_paints_pixels_from
 def test_an_autoencoder_says_what_it_wants():
     with pytest.raises(ValueError, match=r"\(N, 1, 28, 28\)"):
         DigitAutoencoder()(torch.zeros(2, 1, 32, 32))
+
+
+# The vision transformer
+
+TOKENIZERS = ("patches", "convolutions")
+
+
+def random_tokens(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def test_self_attention_is_equation_16_1_in_each_head():
+    layer, x = seeded(lambda: SelfAttention(6, 2), 0).double(), random_tokens(3, 5, 6)
+    q, k, v = layer.qkv(x).split(6, 2)
+    parts = []
+    for own in (slice(0, 3), slice(3, 6)):
+        fits = torch.einsum("nid,njd->nij", q[..., own], k[..., own]) / 3**0.5
+        weights = fits.exp() / fits.exp().sum(2, keepdim=True)
+        parts.append(weights @ v[..., own])
+    torch.testing.assert_close(layer(x), layer.out(torch.cat(parts, 2)), rtol=1e-10, atol=1e-10)
+
+
+def test_a_block_adds_what_it_computes_to_what_came_in():
+    block, x = seeded(lambda: ViTBlock(6, 2, 10), 0).double(), random_tokens(2, 5, 6)
+    middle = x + block.attention(block.norm1(x))
+    torch.testing.assert_close(block(x), middle + block.mlp(block.norm2(middle)), rtol=1e-10, atol=1e-10)
+    for last in (block.attention.out, block.mlp[2]):
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+    assert torch.equal(block(x), x)
+
+
+def test_tokens_of_patches_come_from_one_dense_layer_on_each_square():
+    layer, x = seeded(lambda: make_tokenizer("patches", 3, 4, 5), 0), colors(size=12)
+    square = x[:, :, 4:8, 8:12].flatten(1)  # row 1, column 2
+    torch.testing.assert_close(layer(x)[:, :, 1, 2], square @ layer.weight.flatten(1).T + layer.bias)
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize("patch", [2, 4, 8])
+def test_both_tokenizers_make_one_token_for_each_patch(tokenizer, patch):
+    assert make_tokenizer(tokenizer, 3, patch, 16)(colors(size=24)).shape == (2, 16, 24 // patch, 24 // patch)
+
+
+def test_only_the_convolutions_look_beyond_their_own_patch():
+    for tokenizer in TOKENIZERS:
+        layer, x = seeded(lambda kind=tokenizer: make_tokenizer(kind, 3, 4, 8), 0), colors(size=12).requires_grad_()
+        layer(x)[0, :, 1, 1].sum().backward()
+        beyond = x.grad[0].clone()
+        beyond[:, 4:8, 4:8] = 0
+        assert bool(beyond.any()) == (tokenizer == "convolutions")
+
+
+def puzzle(x, patch, order):
+    """The patches of square images in another order."""
+    side = x.shape[2] // patch
+    cut = x.unfold(2, patch, patch).unfold(3, patch, patch).flatten(2, 3)[:, :, order]
+    return cut.unflatten(2, (side, side)).transpose(3, 4).reshape(x.shape)
+
+
+def test_without_places_a_vision_transformer_sees_a_bag_of_patches():
+    model, x = seeded(lambda: TinyViT(size=12, width=8), 0).double().eval(), colors(size=12).double()
+    moved = puzzle(x, 4, torch.tensor([4, 0, 8, 2, 1, 7, 3, 6, 5]))
+    assert not torch.allclose(model(moved), model(x), rtol=1e-6)
+    nn.init.zeros_(model.places)
+    torch.testing.assert_close(model(moved), model(x), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_every_parameter_of_a_vision_transformer_gets_a_gradient(tokenizer):
+    model = seeded(lambda: TinyViT(tokenizer=tokenizer, classes=3), 0)
+    F.cross_entropy(model(colors(6)), torch.arange(6) % 3).backward()
+    idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert idle == []
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_a_vision_transformer_takes_gray_images_too_and_mixes_none_of_a_batch(tokenizer):
+    model = seeded(lambda: TinyViT(channels=1, size=28, tokenizer=tokenizer, depth=1), 0).eval()
+    x = images(3)
+    torch.testing.assert_close(model(x), torch.cat([model(x[k : k + 1]) for k in range(3)]))
+    assert model(x).shape == (3, 10)
+
+
+def test_the_ledger_of_a_vision_transformer_counts_the_products_of_tokens():
+    rows = ledger(TinyViT(patch=8, width=48, depth=2, hidden=140), (3, 32, 32))
+    products = [row.macs for row in rows if row.kind == "scaled_dot_product_attention"]
+    assert products == [2 * 16 * 16 * 48] * 2
+    dense = 16 * (3 * 8 * 8 * 48 + 2 * (4 * 48 * 48 + 2 * 48 * 140)) + 48 * 10
+    assert rows.macs == dense + sum(products)
+    assert rows.parameters == 57_074
+
+
+def test_two_tokenizers_and_a_cnn_have_equal_parameters():
+    sizes = [count_parameters(equal_size(kind)) for kind in ("cnn", *TOKENIZERS)]
+    assert max(sizes) / min(sizes) < 1.03
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 30}, "patches of 4 pixels do not tile 30"),
+        ({"width": 50}, "width is 50, which 4 heads cannot share"),
+        ({"tokenizer": "pixels"}, 'tokenizer is "pixels": it must be "patches" or "convolutions"'),
+        ({"size": 30, "patch": 6, "tokenizer": "convolutions"}, "cannot make tokens of 6 pixels: try 2, 4 or 8"),
+        ({"patch": 1, "tokenizer": "convolutions"}, "cannot make tokens of 1 pixels"),
+    ],
+)
+def test_a_vision_transformer_that_cannot_be_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        TinyViT(**options)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 28, 28), (2, 1, 32, 32), (2, 32, 32, 3), (3, 32, 32)])
+def test_a_vision_transformer_refuses_images_of_another_size(shape):
+    with pytest.raises(ValueError, match=r"but this network wants \(N, 3, 32, 32\)"):
+        TinyViT()(torch.zeros(shape))

@@ -253,11 +253,16 @@ def test_the_first_step_of_each_arm_gives_the_recorded_loss(name):
         assert history[0]["losses"][0] == pytest.approx(results["first_loss"][0], rel=1e-3), arm
 
 
-def test_every_rate_of_chapter_10_is_the_best_of_its_trials():
+def best_rates(study):
+    """{recipe: the rate that won} of the arms RECIPE_RATE of a study of trials."""
     best = {}
-    for arm, results in load_record("rates")["arms"].items():
+    for arm, results in load_record(study)["arms"].items():
         recipe, rate = arm.rsplit("_", 1)
         best[recipe] = max(best.get(recipe, (0, 0)), (results["test_accuracy"][0], float(rate)))
+    return {recipe: rate for recipe, (_, rate) in best.items()}
+
+
+def test_every_rate_of_chapter_10_is_the_best_of_its_trials():
     used = {
         "first": "ledger/nothing",
         "first_normalized": "ledger/+_normalized_input",
@@ -267,9 +272,23 @@ def test_every_rate_of_chapter_10_is_the_best_of_its_trials():
         "full": "ablation/full",
         **{name: f"optimizers/{name}" for name in ("sgd", "momentum", "adam")},
     }
-    assert {recipe: rate for recipe, (_, rate) in best.items()} == {
-        recipe: recipes.find(name)["config"].lr for recipe, name in used.items()
-    }
+    assert best_rates("rates") == {recipe: recipes.find(name)["config"].lr for recipe, name in used.items()}
+
+
+def test_every_rate_of_chapter_16_is_the_best_of_its_trials():
+    used = {arm.rsplit("_", 1)[0]: change["config"]["lr"] for arm, change in STUDIES["attention"]["arms"].items()}
+    assert best_rates("attention_rates") == used
+    assert len(used) == 3
+
+
+def test_convolution_and_attention_compete_at_equal_parameters_and_nearly_equal_seconds():
+    arms = load_record("attention")["arms"]
+    for images in (500, 2_000, 8_000):
+        same = [arms[f"{kind}_{images}"] for kind in ("cnn", "patches", "convolutions")]
+        sizes, seconds = [a["parameters"] for a in same], [sum(a["seconds"]) for a in same]
+        assert max(sizes) < 1.03 * min(sizes)
+        assert max(seconds) < 1.5 * min(seconds)  # of a machine that had other work, too
+        assert all(len(a["seed"]) == 3 for a in same)
 
 
 def test_trials_are_scored_on_training_images_that_no_recipe_of_chapter_10_learns_from():
@@ -277,7 +296,8 @@ def test_trials_are_scored_on_training_images_that_no_recipe_of_chapter_10_learn
     held = recipes.tensors("rates/full_0.8", "test")[2]
     _, y, _ = recipes.tensors("rates/full_0.8", "test")
     assert torch.equal(y, torch.from_numpy(held.labels[-len(y) :]).long())
-    assert len(y) + max(recipes.find(name).get("images") for name in STUDIES) <= len(held.labels)
+    learned = [recipes.find(f"{name}/{arm}")["images"] for name, study in STUDIES.items() for arm in study["arms"]]
+    assert len(y) + max(learned) <= len(held.labels)
 
 
 def test_scenes_are_labeled_pixel_by_pixel():
