@@ -91,12 +91,17 @@ BY_IMAGE = """def scores(predicted, labels, classes, weight, dice):
     return rows
 
 
+def mean(rows, axis):
+    with np.errstate(invalid="ignore"):
+        return np.nansum(rows, axis) / (~np.isnan(rows)).sum(axis)
+
+
 def iou(predicted, labels, classes, weight):
-    return np.nanmean(scores(predicted, labels, classes, weight, False), axis=0)
+    return mean(scores(predicted, labels, classes, weight, False), axis=0)
 
 
 def dice(predicted, labels, classes, weight):
-    return np.nanmean(scores(predicted, labels, classes, weight, True), axis=1)
+    return mean(scores(predicted, labels, classes, weight, True), axis=1)
 """
 SUMS = "(mask * weight).sum((1, 2))"
 QUOTIENT = "return both / (said + true - both)"
