@@ -89,12 +89,10 @@ def number_by_chapter(app, env):
     """Number figures, tables and listings within their chapter: Figure 2.3; in its exercises E2.3, in 1989's 1989.3."""
     for docname, kinds in env.toc_fignumbers.items():
         found = re.match(r"(chapters|exercises)/(?:milestone_)?(\d+)", docname)
-        if not found:
-            continue
-        chapter = ("E" if found[1] == "exercises" else "") + str(int(found[2]))
+        chapter = [("E" if found[1] == "exercises" else "") + str(int(found[2]))] if found else []
         for numbers in kinds.values():
             for place, name in enumerate(numbers, 1):
-                numbers[name] = (chapter, place)
+                numbers[name] = (*chapter, place)
     return []
 
 
