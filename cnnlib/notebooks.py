@@ -1,6 +1,5 @@
 """Execute the chapters, store what they print, and notice when a stored output no longer belongs to its code."""
 
-import ast
 import base64
 import hashlib
 import io
@@ -8,13 +7,13 @@ import json
 import os
 import re
 import time
-import tokenize
 from pathlib import Path
 
 import nbformat
 
-PACKAGE = Path(__file__).parent
-ROOT = PACKAGE.parent
+from cnnlib.reach import reached, text_of
+
+ROOT = Path(__file__).parent.parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -23,81 +22,28 @@ def code_cells(nb):
     return [cell for cell in nb.cells if cell.cell_type == "code" and cell.source.strip()]
 
 
-def imported_files(source):
-    """The files of cnnlib that a piece of Python imports, as files_of tells. Provided."""
-    found = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found |= {path for alias in node.names for path in files_of(alias.name)}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found |= {path for alias in node.names for path in files_of(node.module, alias.name)}
-    return found
-
-
-def files_of(module, name=None):
-    """The Python files of cnnlib behind `import MODULE` or `from MODULE import NAME`, none if it is not ours.
-
-    One for a module, all for a package; for a name that a package only passes on, the file that it comes from.
-    Provided.
-    """
-    top, *parts = module.split(".")
-    place = PACKAGE.joinpath(*parts)
-    if top != "cnnlib":
-        return []
-    if parts and place.with_suffix(".py").exists():
-        return [place.with_suffix(".py")]
-    if name is None:
-        return sorted(place.glob("*.py")) if parts else []
-    if inner := files_of(f"{module}.{name}"):
-        return inner
-    init = place / "__init__.py"
-    for node in ast.walk(ast.parse(init.read_text(encoding="utf-8") if init.exists() else "")):
-        if isinstance(node, ast.ImportFrom) and name in {alias.name for alias in node.names}:
-            return files_of(node.module, name)
-    return files_of(module)
-
-
-def bare_code(source):
-    """A module's text without comments, docstrings and blank lines: what can change an output. Provided."""
-    lines = source.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node, clean=False):
-            docstring = node.body[0]
-            for row in range(docstring.lineno - 1, docstring.end_lineno):
-                lines[row] = ""
-    return "\n".join(line.rstrip() for line in lines if line.strip())
-
-
 def plain_python(cell):
     """A cell's code without IPython's magics, so that it can be parsed. Provided."""
     return "\n".join("pass" if line.lstrip().startswith(("%", "!")) else line for line in cell.source.splitlines())
 
 
 def dependencies(nb):
-    """The files of cnnlib that a notebook's code imports, directly or through one another, and what else it reads.
+    """What a notebook's code uses of cnnlib, directly or through one another, and what else it reads.
 
     A record counts when its name stands in the code as a string, for example "two_conv" for runs/two_conv.json;
     `quiz("02")` counts the questions in chapters/quizzes/02.yml and its figures, 02_*.
+    Returns {file of cnnlib: the names used of it} and a list of the other files.
     Provided.
     """
     cells = code_cells(nb)
-    todo = set().union(*(imported_files(plain_python(cell)) for cell in cells if not raises(cell)))
-    seen = set()
-    while todo:
-        path = todo.pop()
-        seen.add(path)
-        todo |= imported_files(path.read_text(encoding="utf-8")) - seen
+    ours = reached([plain_python(cell) for cell in cells if not raises(cell)])
     text = "\n".join(cell.source for cell in cells)
     records = [path for path in sorted((ROOT / "runs").glob("*.json")) if re.search(rf"[\"'/]{path.stem}\b", text)]
     names = re.findall(r"\bquiz\([\"'](\w+)[\"']\)", text)
     quizzes = [
         path for name in names for kind in (".yml", "_*") for path in (ROOT / "chapters" / "quizzes").glob(name + kind)
     ]
-    return sorted(seen) + records + sorted(quizzes)
+    return ours, records + sorted(quizzes)
 
 
 def raises(cell):
@@ -108,15 +54,18 @@ def raises(cell):
 def digest(nb):
     """SHA-256, as hex, of all that decides a notebook's outputs: its code cells, their tags, and its dependencies.
 
-    Comments and docstrings of cnnlib do not count, so that mending a sentence does not ask for a new execution.
+    Of cnnlib only the definitions that its code reaches count, without comments and docstrings: a new layer and a
+    mended sentence do not ask for a new execution.
     Provided.
     """
     sha = hashlib.sha256()
     for cell in code_cells(nb):
         sha.update(json.dumps([cell.id, cell.source, sorted(cell.metadata.get("tags", []))]).encode())
-    for path in dependencies(nb):
-        text = path.read_text(encoding="utf-8")
-        sha.update(path.name.encode() + (bare_code(text) if path.suffix == ".py" else text).encode())
+    ours, others = dependencies(nb)
+    for path in sorted(ours):
+        sha.update(path.name.encode() + text_of(path, ours[path]).encode())
+    for path in others:
+        sha.update(path.name.encode() + path.read_text(encoding="utf-8").encode())
     return sha.hexdigest()
 
 

@@ -520,7 +520,7 @@ def sources(name):
     Without comments and docstrings. A record's digest is that of this text, which is kept in runs/code.
     Provided.
     """
-    from cnnlib.notebooks import bare_code
+    from cnnlib.reach import bare_code
 
     own = {inspect.getmodule(find(name)["model"]), models} - {models}  # the networks of a chapter that has its own file
     own = [*own, pictures, scenes] if "learns" in find(name) else own

@@ -25,6 +25,8 @@ from cnnlib.grading.notebook import read_submission
 from cnnlib.grading.page import title
 
 KEYS = "Save the notebook, and it is looked at again. Type h for a hint, s for another question, q to stop; then Enter."
+MATRIX = re.compile(r"\$\$\\begin\{pmatrix\}(.*?)\\end\{pmatrix\}\$\$", re.DOTALL)
+OWN_LINE = re.compile(r"\s|[#>|*+-]|\d+\.|$")  # a heading, an item of a list, a row of a table: no line of running text
 SOLVED = re.compile(r"### BEGIN SOLUTION\n(.*?)[ \t]*### END SOLUTION", re.DOTALL)
 
 
@@ -89,10 +91,32 @@ def notebook_of(question):
     return source.parents[1] / source.name
 
 
+def for_terminal(markdown):
+    """Markdown as a terminal shows it best: a paragraph is one line, code and matrices are indented. Provided."""
+    lines, code = [""], False
+    for line in MATRIX.sub(rows, markdown).splitlines():
+        if line.startswith("```"):
+            code = not code
+        elif code:
+            lines.append(f"    {line}")
+        elif OWN_LINE.match(line) or OWN_LINE.match(lines[-1]):
+            lines.append(line)
+        else:
+            lines[-1] += f" {line}"
+    return "\n".join(lines[1:])
+
+
+def rows(found):
+    """The rows of a matrix in LaTeX, one below the other. Provided."""
+    entries = [[entry.strip() for entry in row.split("&")] for row in found[1].split(r"\\")]
+    return "\n".join("    " + "".join(f"{entry:>4}" for entry in row) for row in entries)
+
+
 def show_task(console, question):
     """Print a question's task, and where its answer goes. Provided."""
     cells = sources.read_source(question.id[:2])
-    console.print(Text(next(cell.source for cell in cells if cell.id == f"task-{question.key}")))
+    task = next(cell.source for cell in cells if cell.id == f"task-{question.key}")
+    console.print(Text(for_terminal(task)))
     path = notebook_of(question)
     console.print(Text(f"\nWrite your answer in {path}, for example with\n  jupyter lab {path}\n{KEYS}\n"))
 
@@ -101,7 +125,7 @@ def show_hint(console, question, number):
     """Print a question's hint by its number, from 0. Provided."""
     known = sources.hints(sources.read_source(question.id[:2]), question.key)
     heading, text = known[min(number, len(known) - 1)]
-    console.print(Text(f"{heading}\n{text}\n"))
+    console.print(Text(f"{heading}\n{for_terminal(text)}\n"))
 
 
 def show_reference(console, question):

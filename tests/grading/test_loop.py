@@ -97,6 +97,53 @@ def test_the_task_is_shown_and_hints_one_after_the_other(said, progress):
     assert "goes on from here" in shown
 
 
+MARKDOWN = """## A heading
+*Level 1.*
+
+A paragraph goes on
+in a second line.
+
+$$\\begin{pmatrix} 1 & -1 \\\\ 10 & 0 \\end{pmatrix}$$
+
+1. an item
+- another
+
+```text
+for each row:
+    add
+```
+The end
+comes."""
+
+IN_A_TERMINAL = """## A heading
+*Level 1.*
+
+A paragraph goes on in a second line.
+
+       1  -1
+      10   0
+
+1. an item
+- another
+
+    for each row:
+        add
+The end comes."""
+
+
+def test_markdown_is_shown_with_whole_paragraphs_and_with_rows_for_a_matrix():
+    assert loop.for_terminal(MARKDOWN) == IN_A_TERMINAL
+
+
+def test_every_task_and_hint_is_shown_with_all_its_words():
+    for exercise in sources.sources():
+        for cell in sources.read_source(exercise):
+            if cell.id.startswith(("task-", "hints-")):
+                words = [word for word in cell.source.split() if not word.startswith(("```", "$$"))]
+                shown = loop.for_terminal(cell.source).split()
+                assert "pmatrix" in cell.source or shown == words
+
+
 def test_each_save_is_looked_at_again_and_full_points_show_the_reference(said, progress, tmp_path):
     looks = []
 
