@@ -22,6 +22,8 @@ NEEDS = {
     "quiz.css": 'class="quiz"',
     "vendor/mathjax/tex-svg.js": 'class="math',
 }
+DRAWING = re.compile(r'<img [^>]*src="[^"]*_images/([^"/]+\.svg)"[^>]*>')
+LEAST = 0.75  # of their size: a drawing's letters, 12 pixels high, stay at 9
 MENDED = re.compile(r' aria-label="Toggle hidden content"')  # a name that is not what one reads on the button
 OFF = ("sphinx-thebe", "togglebutton")  # sphinx-thebe loads from a CDN; boxes unfold without sphinx-togglebutton
 UNUSED = [  # what the theme and its extensions put beside the pages, and no page asks for
@@ -55,10 +57,24 @@ def is_needed(asset, body):
     return "window.MathJax" not in asset.attributes.get("body", "") or NEEDS["vendor/mathjax/tex-svg.js"] in body
 
 
+def keep_legible(app, body):
+    """Put each SVG into a box of its own: on a narrow page it scrolls there before its letters get too small."""
+    sources = {name: Path(app.srcdir, path) for path, name in app.builder.images.items()}
+
+    def boxed(found):
+        width = re.search(r'<svg [^>]*\bwidth="(\d+)"', sources[found[1]].read_text(encoding="utf-8"))
+        if not width:
+            return found[0]
+        image = found[0].replace("<img ", f'<img style="min-width: {LEAST * int(width[1]):g}px" ', 1)
+        return f'<span class="drawing" role="group" aria-label="drawing">{image}</span>'
+
+    return DRAWING.sub(boxed, body)
+
+
 def clean_page(app, pagename, templatename, context, doctree):
-    """Leave a page only the scripts and styles it needs; mend what myst-nb writes."""
+    """Leave a page only the scripts and styles it needs; mend what myst-nb writes; keep drawings legible."""
     if body := context.get("body"):
-        context["body"] = MENDED.sub("", body)
+        context["body"] = keep_legible(app, MENDED.sub("", body))
     for kind in ("script_files", "css_files"):
         context[kind] = [asset for asset in context[kind] if is_needed(asset, context.get("body", ""))]
 

@@ -11,14 +11,14 @@
     Search.htmlToText = (html, anchor) => read(html.replace(/<div class="bd-header-article[^]*?(?=<article)/, ""), anchor);
   }
 
-  // A formula wider than the page scrolls on its own; the keyboard must be able to reach it.
+  // A formula or a drawing wider than the page scrolls on its own; the keyboard must be able to reach it.
   const sizes = new ResizeObserver((entries) => {
     for (const { target } of entries) {
-      const box = target.closest("div.math");
+      const box = target.closest("div.math, .drawing");
       if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     }
   });
-  const watch = () => document.querySelectorAll("div.math, div.math mjx-container").forEach((one) => sizes.observe(one));
+  const watch = () => document.querySelectorAll("div.math, div.math mjx-container, .drawing").forEach((one) => sizes.observe(one));
   window.addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(watch));
 })();

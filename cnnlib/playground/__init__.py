@@ -4,6 +4,7 @@ from cnnlib.playground.channels import ChannelsPlayground, channels_playground
 from cnnlib.playground.depth import DepthPlayground, depth_playground
 from cnnlib.playground.digit import DigitPlayground, digit_playground
 from cnnlib.playground.field import FieldPlayground, field_playground
+from cnnlib.playground.generate import GeneratePlayground, generate_playground
 from cnnlib.playground.gradient import GradientPlayground, gradient_playground
 from cnnlib.playground.kernel import KernelPlayground, kernel_playground
 from cnnlib.playground.learn import LearnPlayground, learn_playground
@@ -17,6 +18,7 @@ __all__ = [
     "DepthPlayground",
     "DigitPlayground",
     "FieldPlayground",
+    "GeneratePlayground",
     "GradientPlayground",
     "KernelPlayground",
     "LearnPlayground",
@@ -28,6 +30,7 @@ __all__ = [
     "depth_playground",
     "digit_playground",
     "field_playground",
+    "generate_playground",
     "gradient_playground",
     "kernel_playground",
     "learn_playground",

@@ -42,7 +42,30 @@ def network_data(name):
     return f"const NETWORK = {json.dumps(data)};\n\nexport {{ NETWORK }};\n"
 
 
-MADE = {"digit_data": lambda: network_data("two_conv")}  # modules that are no files
+def part_data(name, prefix, constant):
+    """A module that holds, in base64, the weights of a network whose names begin with prefix. Provided."""
+    data = base64.b64encode(part((PRETRAINED / f"{name}.safetensors").read_bytes(), prefix)).decode()
+    return f'const {constant} = "{data}";\n\nexport {{ {constant} }};\n'
+
+
+def part(weights, prefix):
+    """Of a safetensors file, as bytes, the numbers whose names begin with prefix: a smaller one. Provided."""
+    start = 8 + int.from_bytes(weights[:8], "little")
+    table, kept, numbers = json.loads(weights[8:start]), {}, b""
+    for name, one in table.items():
+        if name.startswith(prefix):
+            first, end = one["data_offsets"]
+            kept[name] = one | {"data_offsets": [len(numbers), len(numbers) + end - first]}
+            numbers += weights[start + first : start + end]
+    head = json.dumps(kept).encode()
+    head += b" " * (-len(head) % 8)
+    return len(head).to_bytes(8, "little") + head + numbers
+
+
+MADE = {  # modules that are no files
+    "digit_data": lambda: network_data("two_conv"),
+    "decoder_data": lambda: part_data("autoencoder", "decoder.", "DECODER"),
+}
 
 
 def module(name):

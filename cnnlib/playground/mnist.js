@@ -384,4 +384,4 @@ canvas { display: block; }
 .keyboard .cross { display: block; }
 `;
 
-export { PEN, SIDE, SURFACE_STYLE, convolve, correlate, digitNetwork, drawLevels, forward, likeMnist, makeSurface, paintLevels, percent, percentInWords, pool, rasterize, readWeights, softmax, verdict };
+export { PEN, SIDE, SURFACE_STYLE, convolve, correlate, dense, digitNetwork, drawLevels, forward, likeMnist, makeSurface, paintLevels, percent, percentInWords, pool, rasterize, readWeights, softmax, verdict };

@@ -25,7 +25,8 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 120  # seconds for anything that a browser or a server does at once on an idle machine
 BUILD = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "-W", "-n", "--keep-going"]
 
-SCROLLERS_HAVE_STOPS = """() => [...document.querySelectorAll("pre, div.math, .pst-scrollable-table-container")].every(
+SCROLLERS = "pre, div.math, .drawing, .pst-scrollable-table-container"
+SCROLLERS_HAVE_STOPS = f"""() => [...document.querySelectorAll("{SCROLLERS}")].every(
     (one) => one.scrollWidth <= one.clientWidth || one.tabIndex === 0 || !one.checkVisibility())"""
 
 

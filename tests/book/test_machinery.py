@@ -32,7 +32,7 @@ def test_sample_page_is_whole(sample, serve, watch):
 
 
 def test_figures_are_numbered_by_chapter(sample, html):
-    assert re.findall(r'caption-number">(Figure [\w.]+)', html) == ["Figure 2.1", "Figure 2.2"]
+    assert re.findall(r'caption-number">(Figure [\w.]+)', html) == ["Figure 2.1", "Figure 2.2", "Figure 2.3"]
     exercise = (sample / "exercises" / "02_sample.html").read_text(encoding="utf-8")
     assert "Figure E2.1 </span>" in exercise
 
@@ -41,6 +41,26 @@ def test_a_figure_has_its_alt_text_and_caption(html):
     figure = re.search(r'<figure[^>]*id="fig-sample".*?</figure>', html, re.DOTALL)[0]
     assert 'alt="A white square."' in figure
     assert "A square means nothing." in figure
+
+
+def test_a_drawing_stays_legible_on_a_narrow_page_and_scrolls_there(sample, serve, watch):
+    one = watch()
+    page = one.open(serve(sample), PAGE)
+    box = page.get_by_role("group", name="drawing")
+    letters = "e => 12 * e.querySelector('img').clientWidth / e.querySelector('img').naturalWidth"
+    assert box.evaluate(letters) >= 9
+    assert box.get_attribute("tabindex") is None
+    one.resize(360)
+    assert box.evaluate(letters) >= 9
+    assert one.overflow() <= 0
+    box.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('.drawing').scrollLeft > 0")
+    one.colors("dark")
+    look = "e => { const s = getComputedStyle(e); return [s.backgroundColor, s.padding, s.filter]; }"
+    assert box.locator("img").evaluate(look) == ["rgba(0, 0, 0, 0)", "0px", "none"]
+    page.emulate_media(media="print")
+    assert box.evaluate("e => e.querySelector('img').clientWidth <= e.clientWidth")
 
 
 BOXES = {
