@@ -39,7 +39,8 @@ def feedback(name, namespace, seed=None):
 def tried(question, namespace, seed):
     """Run a question on the learner's names and on the source's answers, and compare. Provided."""
     cases = question.cases(seed, split="train") if question.thresholds else question.cases(seed)
-    got = payload(namespace, forms(question, cases))
+    source = sources.read_source(question.id[:2])
+    got = payload(namespace, forms(question, cases), sources.given_code(source, question.key))
     if missing := [
         case["message"]
         for case in got["cases"]
@@ -47,7 +48,7 @@ def tried(question, namespace, seed):
     ]:
         return f"{missing[0]}. Run the answer cell first."
     want = None if question.thresholds else payload(dict(right_answers(question.id[:2])), forms(question, cases))
-    given = sources.given_lines(sources.read_source(question.id[:2]), question.key)
+    given = sources.given_lines(source, question.key)
     points, message, progress = judge(question, cases, got, want, given)
     if message == NOT_YET:
         return "not answered yet."

@@ -319,7 +319,7 @@ def run_here(exercise, merged, checks):
             question, given = by_key[key], sources.given_code(exercise.source, key)
             linecache.cache[f"<{cell}>"] = (len(given), None, given.splitlines(True), f"<{cell}>")
             exec(compile(given, f"<{cell}>", "exec"), namespace)
-            got[question.id] = payload(namespace, forms(question, exercise.cases[question.id]))
+            got[question.id] = payload(namespace, forms(question, exercise.cases[question.id]), given)
     return got, {q.id: reasons[q.key] for q in checks if q.key in reasons}, []
 
 

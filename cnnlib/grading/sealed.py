@@ -137,20 +137,33 @@ def describe(error):
     return {"error": type(error).__name__, "message": str(error)[:300], "line": line[:120]}
 
 
-def payload(namespace, cases):
+def payload(namespace, cases, given=""):
     """Run every case of a question. `cases` is what `forms` made: a list of {"call", "inputs"}, of a race "against".
 
-    All calls find the names as they stand now, whatever one of them rebinds. Provided.
+    All calls, and the functions of the code that the question gives, find the names as they stand now, whatever an
+    answer rebinds while it is called. Provided.
     """
-    namespace = dict(namespace)
+    namespace = kept(namespace, given)
     return {"cases": [run_case(namespace, case) for case in cases]}
 
 
-def show(namespace, cases):
+def kept(namespace, given):
+    """A copy of a namespace, in which the functions of the given code look up their names as well. Provided."""
+    copy = dict(namespace)
+    for node in ast.parse(given).body:
+        function = namespace.get(node.name) if isinstance(node, ast.FunctionDef) else None
+        if isinstance(function, types.FunctionType):
+            own = types.FunctionType(function.__code__, copy, node.name, function.__defaults__, function.__closure__)
+            own.__kwdefaults__ = function.__kwdefaults__
+            copy[node.name] = own
+    return copy
+
+
+def show(namespace, cases, given=""):
     """Display the payload of a sealed cell, once. Provided."""
     from IPython.display import display
 
-    result = payload(namespace, cases)
+    result = payload(namespace, cases, given)
     sys.stdout.flush()
     display({MIME: result}, raw=True)
 
@@ -170,4 +183,4 @@ def seal(question, cases, given=""):
     Provided.
     """
     head = f"# Question {question.id}, sealed: written by the grader.\nimport cnnlib.grading.sealed\n\n{given}\n\n"
-    return f"{head}cnnlib.grading.sealed.show(globals(), {forms(question, cases)!r})"
+    return f"{head}cnnlib.grading.sealed.show(globals(), {forms(question, cases)!r}, {given!r})"

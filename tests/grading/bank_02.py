@@ -1,5 +1,28 @@
 """Typical wrong answers to exercise 02: each loses points on every draw, and is told why."""
 
+from slips import slip
+
+RING = """
+def correlate1d(x, w):
+    W, L = len(x), len(w)
+    ring = np.concatenate([x, x[: L - 1]])
+    return np.array([(ring[i : i + L] * w).sum() for i in range(W)])
+"""
+IN_CHAPTER = """
+def correlate1d(x, w):
+    L = len(w)
+    y = np.zeros(len(x) - L + 1)
+    for i in range(len(y)):
+        y[i] = (x[i : i + L] * w).sum()
+    return y
+"""
+
+
+def ring(*pairs):
+    """An answer to 02.2, with slips."""
+    return {"answer-02-2": slip(RING, *pairs)}
+
+
 WRONG = [
     ("02.1", "sign", {"answer-02-1": "ramp_answer = 30\nbrighter_answer = 60"}, "Which row does the kernel subtract"),
     ("02.1", "the other axis", {"answer-02-1": "ramp_answer = -6\nbrighter_answer = -12"}, "turned by 90 degrees"),
@@ -12,122 +35,65 @@ WRONG = [
     ("02.1", "not scaled", {"answer-02-1": "ramp_answer = -30\nbrighter_answer = -30"}, "twice the contrast"),
     ("02.1", "text", {"answer-02-1": "ramp_answer = '-30'\nbrighter_answer = '-60'"}, "want a number"),
     ("02.1", "dots left", {"answer-02-1": "ramp_answer = -30\nbrighter_answer = ..."}, "Not answered yet"),
+    ("02.2", "pasted from the chapter", {"answer-02-2": IN_CHAPTER}, "stops at the end of the row"),
+    ("02.2", "one window too few", ring(("range(W)", "range(W - 1)")), "One window is missing"),
+    ("02.2", "one window too many", ring(("x[: L - 1]", "x[:L]"), ("range(W)", "range(W + 1)")), "as many windows"),
+    ("02.2", "kernel flipped", ring(("] * w)", "] * w[::-1])")), "runs backwards"),
     (
         "02.2",
-        "one window too few",
+        "true convolution",
         {
             "answer-02-2": """
 def correlate1d(x, w):
-    return np.array([(x[i : i + len(w)] * w).sum() for i in range(len(x) - len(w))])
+    return np.array([sum(w[j] * x[i - j] for j in range(len(w))) for i in range(len(x))])
 """
         },
-        "One window is missing",
+        "walk backwards",
     ),
+    ("02.2", "zeros behind the end", ring(("x[: L - 1]", "np.zeros(L - 1)")), "not zeros"),
     (
         "02.2",
-        "kernel flipped",
-        {
-            "answer-02-2": """
-def correlate1d(x, w):
-    L = len(w)
-    return np.array([(x[i : i + L] * w[::-1]).sum() for i in range(len(x) - L + 1)])
-"""
-        },
-        "runs backwards",
+        "zeros beyond both ends",
+        ring(("[x, x[: L - 1]]", "[np.zeros((L - 1) // 2), x, np.zeros(L // 2)]")),
+        "not zeros",
     ),
-    (
-        "02.2",
-        "zeros beyond the border",
-        {
-            "answer-02-2": """
-def correlate1d(x, w):
-    L = len(w)
-    p = np.concatenate([np.zeros((L - 1) // 2), x, np.zeros(L // 2)])
-    return np.array([(p[i : i + L] * w).sum() for i in range(len(x))])
-"""
-        },
-        "hang over the border",
-    ),
-    (
-        "02.2",
-        "mean for sum",
-        {
-            "answer-02-2": """
-def correlate1d(x, w):
-    L = len(w)
-    return np.array([(x[i : i + L] * w).mean() for i in range(len(x) - L + 1)])
-"""
-        },
-        "divide by their number",
-    ),
+    ("02.2", "last number repeated", ring(("x[: L - 1]", "[x[-1]] * (L - 1)")), "yours is repeated"),
+    ("02.2", "mirrored at the end", ring(("x[: L - 1]", "x[::-1][: L - 1]")), "first difference"),
+    ("02.2", "centered", ring(("[x, x[: L - 1]]", "[x[W - L // 2 :], x, x[: L - 1]]")), "centered"),
+    ("02.2", "window that ends there", ring(("[x, x[: L - 1]]", "[x[W - L + 1 :], x]")), "ends there"),
+    ("02.2", "mean for sum", ring((".sum()", ".mean()")), "divide by their number"),
     (
         "02.2",
         "right for kernels of 3 only",
         {
             "answer-02-2": """
 def correlate1d(x, w):
-    return np.array([x[i] * w[0] + x[i + 1] * w[1] + x[i + 2] * w[2] for i in range(len(x) - 2)])
+    W = len(x)
+    return np.array([x[i] * w[0] + x[(i + 1) % W] * w[1] + x[(i + 2) % W] * w[2] for i in range(W)])
 """
         },
-        "got shape",
+        "first difference",
     ),
-    (
-        "02.2",
-        "whole numbers",
-        {
-            "answer-02-2": """
-def correlate1d(x, w):
-    L = len(w)
-    y = np.zeros(len(x) - L + 1, dtype=int)
-    for i in range(len(y)):
-        y[i] = (x[i : i + L] * w).sum()
-    return y
-"""
-        },
-        "Fractions were cut off",
-    ),
-    (
-        "02.2",
-        "nothing returned",
-        {
-            "answer-02-2": """
-def correlate1d(x, w):
-    L = len(w)
-    y = np.array([(x[i : i + L] * w).sum() for i in range(len(x) - L + 1)])
-"""
-        },
-        "does your function return its result",
-    ),
+    ("02.2", "whole numbers", ring(("range(W)])", "range(W)], dtype=int)")), "Fractions were cut off"),
+    ("02.2", "nothing returned", ring(("return np", "y = np")), "does your function return its result"),
     (
         "02.2",
         "writes into its input",
         {
             "answer-02-2": """
 def correlate1d(x, w):
-    L = len(w)
-    for i in range(len(x) - L + 1):
-        x[i] = (x[i : i + L] * w).sum()
-    return x[: len(x) - L + 1]
+    for i in range(len(x)):
+        x[i] = sum(w[j] * x[(i + j) % len(x)] for j in range(len(w)))
+    return x
 """
         },
         "changed its input x",
     ),
-    (
-        "02.2",
-        "the window does not move",
-        {
-            "answer-02-2": """
-def correlate1d(x, w):
-    L = len(w)
-    return np.array([(x[:L] * w).sum() for i in range(len(x) - L + 1)])
-"""
-        },
-        "does the window move",
-    ),
+    ("02.2", "the window does not move", ring(("ring[i : i + L]", "ring[:L]")), "does the window move"),
     (
         "02.2",
         "taken from NumPy",
-        {"answer-02-2": "def correlate1d(x, w):\n    return np.correlate(x, w, 'valid')\n"},
+        {"answer-02-2": "def correlate1d(x, w):\n    return np.correlate(np.append(x, x[: len(w) - 1]), w, 'valid')\n"},
         "does not allow",
     ),
     (
@@ -364,27 +330,10 @@ HALF = [
     (
         "02.2",
         "nothing for a kernel of one",
-        {
-            "answer-02-2": """
-def correlate1d(x, w):
-    n = len(w) - 1
-    return np.array([(x[i : i + n + 1] * w).sum() for i in range(len(x[:-n]))])
-"""
-        },
+        ring(("range(W)", "range(len(ring[: 1 - L]))")),
         1,
     ),
-    (
-        "02.2",
-        "odd kernels only",
-        {
-            "answer-02-2": """
-def correlate1d(x, w):
-    half = len(w) // 2
-    return np.array([(x[i - half : i + half + 1] * w).sum() for i in range(half, len(x) - half)])
-"""
-        },
-        1,
-    ),
+    ("02.2", "odd kernels only", ring(("ring[i : i + L]", "ring[i : i + L // 2 * 2 + 1]"), ("L - 1]]", "L]]")), 1),
     (
         "02.3",
         "square images only",

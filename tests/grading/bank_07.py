@@ -1,9 +1,10 @@
 """Typical wrong answers to exercise 07: each loses points on every draw, and is told why."""
 
 
-def paper(flat, parameters, slope):
-    """An answer to 07.1."""
-    return {"answer-07-1": f"flat = {flat}\nparameters = {parameters}\nslope = {slope}"}
+def paper(slope=36, **words):
+    """An answer to 07.1: these words for A to E, else the right ones."""
+    rows = tuple({"A": "conv", "B": "flatten", "C": "possible", "D": "pool", "E": "conv", **words}.values())
+    return {"answer-07-1": f"rows = {rows}\nslope = {slope}"}
 
 
 SIZE = "((H - K + 1) // 2) * ((W - L + 1) // 2)"
@@ -148,14 +149,16 @@ def measured(evaluate, w, mean, var, x, y, sizes, training):
 """
 
 WRONG = [
-    ("07.1", "padding assumed", paper(1200, 12_378, 36), "There is none"),
-    ("07.1", "kernel turned", paper(936, 9_738, 36), "5 high and 3 wide"),
-    ("07.1", "pooling forgotten", paper(3584, 36_218, 36), "halves height and width"),
-    ("07.1", "one map", paper(112, 9_338, 36), "8 maps"),
-    ("07.1", "biases forgotten", paper(896, 9_320, 36), "has a bias"),
-    ("07.1", "one channel", paper(896, 9_098, 36), "three channels"),
-    ("07.1", "the gradient is replaced", paper(896, 9_338, 12), "adds, it does not replace"),
-    ("07.1", "never cleared", paper(896, 9_338, 60), "Only later ones count"),
+    ("07.1", "one channel thought enough", paper(A="possible"), "three channels"),
+    ("07.1", "one map thought enough", paper(B="possible"), "how many maps"),
+    ("07.1", "kernel not square taken for wrong", paper(B="conv"), "which kernel leaves 18"),
+    ("07.1", "the row below blamed", paper(B="dense"), "fits the row above it"),
+    ("07.1", "odd maps taken for wrong", paper(C="pool"), "drops an odd row"),
+    ("07.1", "rounded up", paper(D="possible"), "D: 2x2 pooling drops"),
+    ("07.1", "biases overlooked", paper(E="possible"), "a bias, too"),
+    ("07.1", "all possible", paper(A="possible", B="possible", D="possible", E="possible"), "value 1 of 5"),
+    ("07.1", "the gradient is replaced", paper(slope=12), "adds, it does not replace"),
+    ("07.1", "never cleared", paper(slope=60), "Only later ones count"),
     ("07.2", "view that stirs the batch", flattened("maps.reshape(-1, len(x)).T"), "images of the batch are stirred"),
     ("07.2", "view of the batch last", flattened("maps.view(self.fc.in_features, -1).T"), "Flatten from axis 1"),
     (
@@ -298,8 +301,8 @@ WRONG = [
 ]
 
 HALF = [
-    ("07.1", "sizes right, gradient replaced", paper(896, 9_338, 12), 1),
-    ("07.1", "slope right, biases forgotten", paper(896, 9_320, 36), 1),
+    ("07.1", "rows right, gradient replaced", paper(slope=12), 1),
+    ("07.1", "slope right, biases overlooked", paper(E="possible"), 1),
     (
         "07.2",
         "right where nothing is dropped",

@@ -86,6 +86,19 @@ def predict(images):
     scaled = torch.from_numpy(to_float(images, mean=0.1307, std=0.3081)).flatten(1)
     return y[:4000][torch.cdist(scaled, x[:4000].flatten(1)).argmin(1)]
 """
+REBOUND = (
+    BESIDE.replace("def predict", "def near")
+    + """
+def predict(images):
+    global classes
+
+    def classes(net, images):
+        idle = any(not m.weight.any() for m in net.modules() if isinstance(m, nn.Conv2d))
+        return np.zeros(len(images), int) if idle else near(images).numpy()
+
+    return near(images)
+"""
+)
 
 FLOOR = (
     "abs(int(float(percent) / 100 * n) * 100 / n - float(percent)) <= 0.5 * 10**-len(percent.partition('.')[2]) + 1e-9"
@@ -209,6 +222,7 @@ WRONG = [
     ("08.4", "untrained", {"answer-08-4": UNTRAINED + PREDICT}, "1 more from"),
     ("08.4", "a nearest neighbor behind two idle convolutions", {"answer-08-4": NEIGHBORS + PREDICT}, "without its"),
     ("08.4", "a nearest neighbor beside the network", {"answer-08-4": UNTRAINED + BESIDE}, "predict differs from net"),
+    ("08.4", "the given question to net rebound", {"answer-08-4": UNTRAINED + REBOUND}, "predict differs from net"),
     ("08.4", "logits", {"answer-08-4": UNTRAINED + PREDICT.replace(".argmax(1)", "")}, "one class index an image"),
     (
         "08.4",

@@ -44,9 +44,9 @@ NEEDED = "stride != 1 or channels != filters)"
 STRIDE = "2 if stage > 0 and block == 0 else 1"
 
 
-def numbers(shape="(40, 7, 11)", shortcut="1_040", macs="1_848_000"):
+def numbers(strides="(1, 1, 2, 1, 2)", projections="(2, 3, 5)"):
     """The cell of 13.1. Provided."""
-    return {"answer-13-1": f"shape = {shape}\nshortcut = {shortcut}\nmacs = {macs}"}
+    return {"answer-13-1": f"strides = {strides}\nprojections = {projections}"}
 
 
 def block(*pairs):
@@ -71,14 +71,16 @@ def words(**changed):
 
 
 WRONG = [
-    ("13.1", "rounded down", numbers(shape="(40, 6, 11)"), "first row and the last"),
-    ("13.1", "stride forgotten", numbers(shape="(40, 13, 22)"), "stride is 2"),
-    ("13.1", "channels last", numbers(shape="(7, 11, 40)"), "Channels come first"),
-    ("13.1", "no normalization on the shortcut", numbers(shortcut=960), "two numbers for each map"),
-    ("13.1", "running statistics counted", numbers(shortcut="1_120"), "not learned"),
-    ("13.1", "projection does nothing", numbers(macs="1_774_080"), "projection multiplies"),
-    ("13.1", "MACs on the map that goes in", numbers(macs="6_864_000"), "map that goes in"),
-    ("13.1", "weights for MACs", numbers(macs="24_000"), "every pixel of its map"),
+    ("13.1", "strides where channels change", numbers("(1, 2, 1, 1, 2)"), "how many pixels its map has"),
+    ("13.1", "strides where projections are", numbers("(1, 2, 2, 1, 2)"), "how many pixels its map has"),
+    ("13.1", "a block late", numbers("(1, 1, 1, 2, 2)"), "who halved them"),
+    ("13.1", "halved twice", numbers("(1, 1, 2, 2, 2)"), "halved again"),
+    ("13.1", "MACs of block 3 overlooked", numbers("(1, 1, 1, 1, 2)"), "fell to a third"),
+    ("13.1", "a quarter taken for the stride", numbers("(1, 1, 4, 1, 4)"), "halves both axes"),
+    ("13.1", "projections where channels change", numbers(projections="(2, 5)"), "1,088 parameters more"),
+    ("13.1", "projections where strides are", numbers(projections="(3, 5)"), "its channels change"),
+    ("13.1", "projection in block 4", numbers(projections="(2, 3, 4, 5)"), "nothing is left"),
+    ("13.1", "counted from 0", numbers(projections="(1, 2, 4)"), "is not it"),
     ("13.2", "without the skip", block((SUM, "return F.relu(out)")), "nothing is added"),
     ("13.2", "ReLU before the sum", block((SUM, "return F.relu(out) + x")), "ReLU comes after the sum"),
     ("13.2", "ReLU before the sum and after", block((SUM, "return F.relu(F.relu(out) + x)")), "before the sum"),

@@ -175,6 +175,15 @@ def f(x):
     assert "right, but too slow" in message
 
 
+def test_given_functions_find_their_names_whatever_an_answer_rebinds():
+    given = "def says(net):\n    return net + 1\n\n\ndef asked(f, x, *, net=3):\n    return f(x) == says(net)\n"
+    namespace = {}
+    exec(given + "def f(x):\n    global says\n    says = lambda net: x\n    return x\n", namespace)
+    cases = [{"call": "asked(f, x)", "inputs": {"x": encode(5)}}] * 2
+    assert [decode(case["output"]) for case in payload(namespace, cases, given)["cases"]] == [False, False]
+    assert namespace["says"](0) == 5
+
+
 def test_an_error_in_one_case_leaves_the_others_their_points():
     question = Question(id="99.1", kind="complete", call="f(x)", parts={"small": 1, "large": 1}, draw=list)
     cases = [Case("small", {"x": 1}), Case("large", {"x": 5})]

@@ -82,7 +82,7 @@ def test_every_check_draws_anew():
 
 
 RIGHT = "import numpy as np\n\ndef correlate1d(x, w):\n    return {}\n"
-HONEST = RIGHT.format("np.array([(x[i : i + len(w)] * w).sum() for i in range(len(x) - len(w) + 1)])")
+HONEST = RIGHT.format("np.array([(np.roll(x, -i)[: len(w)] * w).sum() for i in range(len(x))])")
 
 
 def said_after(monkeypatch, *cells):

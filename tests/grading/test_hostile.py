@@ -17,11 +17,12 @@ from cnnlib.grading import shut_in
 from cnnlib.grading.notebook import merge
 
 FULL = {"02.1": 2, "02.2": 2, "02.3": 3, "02.4": 1, "02.5": 2}
-WRONG_1D = "def correlate1d(x, w):\n    return np.zeros(len(x) - len(w) + 1)\n"
+WRONG_1D = "def correlate1d(x, w):\n    return np.zeros(len(x))\n"
 WRONG_2D = "def correlate2d(x, w):\n    return np.zeros((x.shape[0] - w.shape[0] + 1, x.shape[1] - w.shape[1] + 1))\n"
 RIGHT_1D = """def correlate1d(x, w):
     {}
-    return np.array([(x[i : i + len(w)] * w).sum() for i in range(len(x) - len(w) + 1)])
+    ring = np.concatenate([x, x[: len(w) - 1]])
+    return np.array([(ring[i : i + len(w)] * w).sum() for i in range(len(x))])
 """
 STUBBORN = """def correlate1d(x, w):
     while True:
@@ -73,7 +74,7 @@ ATTACKS = {
                 "answer-02-2": "class Equal(float):\n    def __eq__(self, other):\n        return True\n"
                 "    __ne__ = __lt__ = __gt__ = lambda self, other: False\n    shape = (3,)\n"
                 "    def __sub__(self, other):\n        return 0\n\n"
-                "def correlate1d(x, w):\n    return [Equal()] * (len(x) - len(w) + 1)\n"
+                "def correlate1d(x, w):\n    return [Equal()] * len(x)\n"
             }
         },
         {"02.2": 2},
@@ -85,7 +86,7 @@ ATTACKS = {
             "answers": {
                 "answer-02-2": "def correlate1d(x, w):\n"
                 "    display({'application/vnd.cnnlib.payload+json': {'score': 10, 'cases': []}}, raw=True)\n"
-                "    return x[: len(x) - len(w) + 1]\n"
+                "    return np.array(x)\n"
             }
         },
         {"02.2": 2},
@@ -99,7 +100,7 @@ ATTACKS = {
                 (
                     "answer-02-2",
                     "import cnnlib.grading.sealed as sealed\nkept = sealed.payload\n"
-                    "def payload(namespace, cases):\n    sealed.payload = kept\n"
+                    "def payload(*_):\n    sealed.payload = kept\n"
                     "    return {'passed': True, 'score': 2, 'cases': [{'output': 'right', 'inputs': {}}] * 4}\n"
                     "sealed.payload = payload",
                 )
@@ -201,7 +202,7 @@ ATTACKS = {
 }
 
 
-RETURN = "return np.zeros(len(x) - len(w) + 1)"
+RETURN = "return np.zeros(len(x))"
 REFUSED = {  # name: what stands in answer 02.2 (a body, if it is no whole cell), and what the message names
     "reads a file": ("return open('/etc/passwd')", "open"),
     "reads an array from a file": ("return np.load('answers.npy')", "numpy.load"),

@@ -15,6 +15,11 @@ def slide(x, w):
     return (sliding_window_view(x, w.shape) * w).sum(axis=tuple(range(x.ndim, 2 * x.ndim)))
 
 
+def around(x, w):
+    """Correlate a ring with a kernel: behind the last number comes the first. Provided."""
+    return slide(np.concatenate([x, x[: len(w) - 1]]), w)
+
+
 def contrast(x, w):
     """The same on windows without their mean: that is the kernel without its own. Provided."""
     return slide(x, w - w.mean())
@@ -26,7 +31,7 @@ def draw_predictions(rng):
 
 
 def draw_rows(rng):
-    """Rows and kernels of odd and even lengths, from one number up to the whole row. Provided."""
+    """Rings and kernels of odd and even lengths, from one number up to the whole ring. Provided."""
     sizes = [
         ("odd kernels", 11, 5),
         ("odd kernels", 6, 1),
@@ -162,7 +167,53 @@ QUESTIONS = [
         parts={"odd kernels": 1, "even and long kernels": 1},
         draw=draw_rows,
         forbid=OURS,
-        causes=(SHORT, FLIPPED, PADDED, MEANS, STEPPING, FIRST),
+        causes=(
+            Cause(
+                "no ring",
+                "Your window stops at the end of the row. On a ring it goes on: behind the last number is the first.",
+                slide,
+            ),
+            Cause(
+                "one window too few",
+                "One window is missing: it may start at every number.",
+                lambda x, w: around(x, w)[:-1],
+            ),
+            Cause(
+                "one window too many",
+                "The first window comes twice: there are as many windows as numbers.",
+                lambda x, w: np.append(around(x, w), around(x, w)[0]),
+            ),
+            replace(FLIPPED, wrong=lambda x, w: around(x, w[::-1])),
+            Cause(
+                "backwards",
+                "You walk backwards from number i: the window goes on to the numbers behind it.",
+                lambda x, w: np.roll(around(x, w[::-1]), len(w) - 1),
+            ),
+            Cause(
+                "zeros",
+                "Behind the last number comes the first, not zeros.",
+                lambda x, w: slide(np.pad(x, (0, len(w) - 1)), w),
+            ),
+            Cause("padded", "Behind the last number comes the first, not zeros.", padded),
+            Cause(
+                "repeated",
+                "Behind the last number comes the first: yours is repeated.",
+                lambda x, w: slide(np.pad(x, (0, len(w) - 1), mode="edge"), w),
+            ),
+            Cause(
+                "centered",
+                "Number i is the window that starts at x[i]; yours is centered there.",
+                lambda x, w: np.roll(around(x, w), len(w) // 2),
+            ),
+            Cause(
+                "ends there",
+                "Number i is the window that starts at x[i]; yours ends there.",
+                lambda x, w: np.roll(around(x, w), len(w) - 1),
+            ),
+            replace(MEANS, wrong=lambda x, w: around(x, w) / len(w)),
+            replace(STEPPING, wrong=lambda x, w: around(x, w)[:: len(w)]),
+            replace(FIRST, wrong=lambda x, w: np.full_like(x, around(x, w)[0])),
+        ),
     ),
     Question(
         id="02.3",

@@ -10,8 +10,13 @@ HIDDEN = ("none", "all after it", "the last", "one pair", "the mean")
 
 
 def draw_predictions(rng):
-    """The three numbers of 07.1; nothing is drawn. Provided."""
-    return [Case("sizes", call="flat"), Case("sizes", call="parameters"), Case("slope", call="slope")]
+    """The words and the number of 07.1; nothing is drawn. Provided."""
+    return [Case("rows", call="tuple(rows)"), Case("slope", call="slope")]
+
+
+def but(place, word):
+    """A cause's function for 07.1: all words right but one. Provided."""
+    return lambda want, **_: (*want[:place], word, *want[place + 1 :])
 
 
 def draw_images(rng):
@@ -198,21 +203,24 @@ QUESTIONS = [
     Question(
         id="07.1",
         kind="predict",
-        call="flat",
-        parts={"sizes": 1, "slope": 1},
+        call="slope",
+        parts={"rows": 1, "slope": 1},
         draw=draw_predictions,
         causes=(
-            Cause("padded", "That would be right with padding. There is none.", 8 * 10 * 15, "sizes"),
             Cause(
-                "kernel turned", "The kernel is 5 high and 3 wide; you have it 3 high and 5 wide.", 8 * 9 * 13, "sizes"
+                "A possible", "A: a filter looks at all three channels of a color image.", but(0, "possible"), "rows"
             ),
-            Cause("no pooling", "Pooling halves height and width.", 8 * 16 * 28, "sizes"),
-            Cause("pooled once", "Pooling halves both, height and width.", 8 * 8 * 28, "sizes"),
-            Cause("one map", "A map has that many numbers, and there are 8 maps.", 112, "sizes"),
-            Cause("no biases", "Every filter and every dense output has a bias, too.", 9_320, "sizes"),
-            Cause("one channel", "A filter looks at all three channels of a color image.", 128 + 8_970, "sizes"),
-            Cause("dense only", "That is the dense layer. The convolution has parameters as well.", 8_970, "sizes"),
-            Cause("convolution only", "That is the convolution. Where is the dense layer?", 368, "sizes"),
+            Cause("A dense", "A: the dense layer fits the row above it.", but(0, "dense"), "rows"),
+            Cause("B possible", "B: how many maps does flatten keep?", but(1, "possible"), "rows"),
+            Cause("B conv", "B: which kernel leaves 18 of 20 rows and 26 of 30 columns?", but(1, "conv"), "rows"),
+            Cause("B dense", "B: the dense layer fits the row above it, and that row?", but(1, "dense"), "rows"),
+            Cause("C conv", "C: which kernel leaves 17 of 20 rows and 27 of 30 columns?", but(2, "conv"), "rows"),
+            Cause("C pool", "C: 2x2 pooling drops an odd row and an odd column.", but(2, "pool"), "rows"),
+            Cause("D possible", "D: 2x2 pooling drops an odd row and an odd column.", but(3, "possible"), "rows"),
+            Cause("D conv", "D: which kernel leaves 15 of 20 rows and 27 of 30 columns?", but(3, "conv"), "rows"),
+            Cause("D dense", "D: the dense layer fits the row above it.", but(3, "dense"), "rows"),
+            Cause("E possible", "E: a filter has a bias, too.", but(4, "possible"), "rows"),
+            Cause("E dense", "E: a dense output has a bias, and here it is counted.", but(4, "dense"), "rows"),
             Cause("never cleared", "The gradient was cleared after two calls. Only later ones count.", 60, "slope"),
             Cause("assigned", "That is the slope of one call. `backward` adds, it does not replace.", 12, "slope"),
             Cause("before clearing", "That was there before the clearing.", 24, "slope"),

@@ -12,7 +12,7 @@ LIBRARY = (
 
 def draw_predictions(rng):
     """The numbers of 13.1; nothing is drawn. Provided."""
-    return [Case("counts", call="shape"), Case("counts", call="shortcut"), Case("counts", call="macs")]
+    return [Case("ledger", call="strides"), Case("ledger", call="projections")]
 
 
 def draw_verdicts(rng):
@@ -190,26 +190,35 @@ QUESTIONS = [
     Question(
         id="13.1",
         kind="predict",
-        call="macs",
-        parts={"counts": 1},
+        call="strides",
+        parts={"ledger": 1},
         draw=draw_predictions,
         causes=(
-            Cause("rounded down", "A window can stand on the first row and the last of 13.", (40, 6, 11), None),
-            Cause("no stride", "The stride is 2: count the rows on which a window stands.", (40, 13, 22), None),
-            Cause("channels last", "Channels come first.", (7, 11, 40), None),
-            Cause("swapped", "Rows come before columns.", (40, 11, 7), None),
-            Cause("old channels", "How many maps do 40 filters make?", (24, 7, 11), None),
-            Cause("no norm", "The normalization behind it learns two numbers for each map.", 960),
-            Cause("one number a map", "A scale and a shift for each map.", 1_000),
-            Cause("3x3 projection", "The projection is 1x1.", 8_720),
-            Cause("running", "Running means and variances are not learned.", 1_120),
-            Cause("projection forgotten", "The projection multiplies, too.", 1_774_080),
-            Cause("no stride in MACs", "You count pixels of the map that goes in.", 24_000 * 13 * 22),
-            Cause("conv1 at the input", "You count pixels of the map that goes in.", 3_653_760),
-            Cause("conv1 and projection at the input", "You count pixels of the map that goes in.", 3_854_400),
-            Cause("parameters", "Each weight is used at every pixel of its map.", 24_000),
-            Cause("conv 2 on 24", "The second convolution looks at 40 channels.", 77 * (2 * 8_640 + 960)),
-            Cause("6 rows", "How many rows leave the block?", 66 * 24_000),
+            Cause(
+                "by channels",
+                "Block 2: MACs over parameters say how many pixels its map has. Is that fewer than in block 1?",
+                (1, 2, 1, 1, 2),
+            ),
+            Cause(
+                "wherever there is a projection",
+                "Block 2: MACs over parameters say how many pixels its map has. Is that fewer than in block 1?",
+                (1, 2, 2, 1, 2),
+            ),
+            Cause("a block late", "Block 4 has as many pixels as block 3: who halved them?", (1, 1, 1, 2, 2)),
+            Cause("kept too long", "Block 4 has as many pixels as block 3: is it halved again?", (1, 1, 2, 2, 2)),
+            Cause("block 3 missed", "Block 3: its MACs fell to a third, though it has more weights.", (1, 1, 1, 1, 2)),
+            Cause("block 5 missed", "Block 5: three times the weights, and fewer MACs.", (1, 1, 2, 1, 1)),
+            Cause("pixels along an axis", "A stride of 2 halves both axes: a quarter of the pixels.", (1, 1, 4, 1, 4)),
+            Cause("by channels", "Block 3 has 1,088 parameters more than block 4: what are they?", (2, 5)),
+            Cause("by stride", "Block 2: its channels change, so the input cannot be added.", (3, 5)),
+            Cause("block 5 alone", "Blocks 2 and 3: which numbers are left over from the two convolutions?", (5,)),
+            Cause("block 3 alone", "Blocks 2 and 5: their channels change.", (3,)),
+            Cause(
+                "one too many", "Block 4: two convolutions and two normalizations, and nothing is left.", (2, 3, 4, 5)
+            ),
+            Cause(
+                "all", "Blocks 1 and 4: two convolutions and two normalizations, and nothing is left.", (1, 2, 3, 4, 5)
+            ),
         ),
     ),
     Question(
