@@ -154,7 +154,7 @@ def test_records_of_two_seeds_are_not_ranked_together(tmp_path, capsys):
     [
         ({"parameters": 200_001}, "over budget: 200,001 parameters"),
         ({"macs": 5_000_001}, "over budget: 5,000,001 MACs for one image"),
-        ({"work": [1, 6 * 10**10 + 1]}, "over budget: 60,000,000,001 MACs in the forward passes of a run"),
+        ({"work": [1, 61 * 10**9]}, "over budget: 61,000,000,000 MACs in the forward passes of a run"),
         ({"macs": float("nan")}, "over budget"),
         ({"labels": np.zeros((2, 49), int)}, "want a class index for each run and image"),
         ({"labels": np.zeros((1, 50), int)}, "want a class index for each run and image"),
@@ -239,4 +239,6 @@ def test_the_recorded_recipes_are_those_of_the_source_and_the_benchmark():
         names = {}
         exec(cells["setup"] + "\n" + (recipe or cells["answer-17-3"]), names)
         found = capstone.costs(names["build"], names["CONFIG"])
-        assert found == {key: cards[f"{name}.ipynb"][key] for key in card.COSTS}
+        was = cards[f"{name}.ipynb"]
+        assert (found["parameters"], found["macs"]) == (was["parameters"], was["macs"])
+        assert found["work"] <= was["work"] <= capstone.SLACK * found["work"]
