@@ -1,5 +1,6 @@
 """The capstone's report card and leaderboard, on made numbers whose answer is known; then one recipe graded whole."""
 
+import importlib.util
 import json
 import math
 from dataclasses import replace
@@ -10,6 +11,7 @@ import nbformat
 import numpy as np
 import pytest
 
+from cnnlib import capstone
 from cnnlib.__main__ import main
 from cnnlib.data import load
 from cnnlib.grading import card, compare, grade, page, report, sources
@@ -152,7 +154,7 @@ def test_records_of_two_seeds_are_not_ranked_together(tmp_path, capsys):
     [
         ({"parameters": 200_001}, "over budget: 200,001 parameters"),
         ({"macs": 5_000_001}, "over budget: 5,000,001 MACs for one image"),
-        ({"work": [1, 6 * 10**10 + 1]}, "over budget: 60,000,000,001 MACs in the forward passes of a run"),
+        ({"work": [1, 61 * 10**9]}, "over budget: 61,000,000,000 MACs in the forward passes of a run"),
         ({"macs": float("nan")}, "over budget"),
         ({"labels": np.zeros((2, 49), int)}, "want a class index for each run and image"),
         ({"labels": np.zeros((1, 50), int)}, "want a class index for each run and image"),
@@ -209,3 +211,34 @@ def test_what_comes_back_of_four_thousand_images_is_small():
     namespace = {"capstone": SimpleNamespace(retrain=lambda *_: told), "build": 0, "CONFIG": 0, "augment": 0}
     case = Case("", {"images": images, "seeds": np.arange(5)})
     assert len(json.dumps(payload(namespace, forms(QUESTION, [case])))) < Limits.payload / 10
+
+
+def test_exercise_and_teachers_page_quote_the_three_recorded_recipes():
+    path = sources.ROOT / "benchmarks" / "capstone.json"
+    cards = card.read_cards([path])
+    assert [rank for rank, _, _ in card.leaderboard(cards)] == [1, 2, 3]
+    assert [name for _, name, _ in card.leaderboard(cards)] == ["reference.ipynb", "dense.ipynb", "plain.ipynb"]
+    task = next(cell.source for cell in sources.read_source("17") if cell.id == "task-17-3")
+    teachers = (sources.ROOT / "chapters" / "teachers.md").read_text(encoding="utf-8")
+    for _, found in cards:
+        assert len(found["runs"]) == 5
+        costs = f"| {found['parameters']:,.0f} | {found['macs']:,.0f} | {found['work'] / 1e9:.1f} billion "
+        numbers = f"{costs}| {100 * found['accuracy']:.1f} % | {100 * found['over_seeds']:.1f} |"
+        assert numbers in task
+        assert numbers in teachers
+    assert dict(cards)["reference.ipynb"]["accuracy"] > max(QUESTION.thresholds.values()) + 0.01
+
+
+def test_the_recorded_recipes_are_those_of_the_source_and_the_benchmark():
+    spec = importlib.util.spec_from_file_location("capstone_benchmark", sources.ROOT / "benchmarks" / "capstone.py")
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    cells = {cell.id: cell.source for cell in sources.read_source("17")}
+    cards = dict(card.read_cards([sources.ROOT / "benchmarks" / "capstone.json"]))
+    for name, recipe in benchmark.RECIPES.items():
+        names = {}
+        exec(cells["setup"] + "\n" + (recipe or cells["answer-17-3"]), names)
+        found = capstone.costs(names["build"], names["CONFIG"])
+        was = cards[f"{name}.ipynb"]
+        assert (found["parameters"], found["macs"]) == (was["parameters"], was["macs"])
+        assert found["work"] <= was["work"] <= capstone.SLACK * found["work"]
