@@ -102,6 +102,8 @@ def run_case(namespace, case):
         told = {"output": encode(output), "inputs": {name: encode(value) for name, value in kept.items()}}
         return told | ({"seconds": seconds} if seconds else {})
     except (Exception, SystemExit) as error:
+        if any(namespace.get(name) is ... for name in compile(case["call"], "<call>", "eval").co_names):
+            return {"output": encode(...), "inputs": case["inputs"]}  # the dots of a stub, which a call cannot take
         return describe(error)
 
 
