@@ -10,6 +10,7 @@ from cnnlib.playground.gradient import GradientPlayground, gradient_playground
 from cnnlib.playground.kernel import KernelPlayground, kernel_playground
 from cnnlib.playground.learn import LearnPlayground, learn_playground
 from cnnlib.playground.look import LookPlayground, look_playground
+from cnnlib.playground.matrices import MatricesPlayground, matrices_playground
 from cnnlib.playground.paint import PaintPlayground, paint_playground
 from cnnlib.playground.pooling import PoolingPlayground, pooling_playground
 from cnnlib.playground.tracer import TracerPlayground, tracer_playground
@@ -25,6 +26,7 @@ __all__ = [
     "KernelPlayground",
     "LearnPlayground",
     "LookPlayground",
+    "MatricesPlayground",
     "PaintPlayground",
     "PoolingPlayground",
     "TracerPlayground",
@@ -38,6 +40,7 @@ __all__ = [
     "kernel_playground",
     "learn_playground",
     "look_playground",
+    "matrices_playground",
     "paint_playground",
     "pooling_playground",
     "tracer_playground",
