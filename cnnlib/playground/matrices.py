@@ -109,7 +109,7 @@ def matrices_playground(
 
     image: (6, 6), numbers from 0 to 9, or "patches", "stripes", "cross", "constant"    kernel: (3, 3), over padding 1
     A head's logits are -(difference of two pixels)^2 / temperature - bias * (distance from where it looks)^2.
-    temperature: 1 to 1000    bias: 0 to 1000; from 100 on a head is a shift
+    temperature: 1 to 1000    bias: 0 to 1000; 100 makes a head a shift, from temperature 2 on
     head: (k, l), the kernel entry whose place the head looks at    heads: 1, or 9: each times its kernel entry, added
     at: (row, column), the output pixel whose rows are lit
     controls: what the reader may change, any of pixel (the output pixel), image, kernel, temperature, bias, heads
