@@ -8,6 +8,7 @@ import pytest
 
 from cnnlib.grading import sources
 from cnnlib.grading.command import exercises
+from cnnlib.grading.compare import NOT_YET, judge
 from cnnlib.grading.grade import prepare, try_answers
 from cnnlib.grading.notebook import (
     derive,
@@ -19,6 +20,7 @@ from cnnlib.grading.notebook import (
     without_answers,
 )
 from cnnlib.grading.rules import check_rules
+from cnnlib.grading.sealed import encode, forms, payload
 from cnnlib.grading.sources import CannotGrade, Cell, question_of
 
 EXERCISES = sorted(sources.sources())
@@ -111,8 +113,21 @@ def test_the_sources_own_answers_get_full_points_and_keep_the_rules(exercise):
 
 @pytest.mark.parametrize("exercise", EXERCISES)
 def test_the_untouched_file_gets_nothing(exercise):
-    assert {score.message for score in try_answers(exercise, None, 1)} == {"Not answered yet."}
+    assert {score.message for score in try_answers(exercise, None, 1)} == {NOT_YET}
     assert {score.score for score in try_answers(exercise, None, 1)} == {0}
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_the_dots_of_a_stub_are_not_answered_yet_in_the_learners_kernel(exercise):
+    cells = sources.read_source(exercise)
+    stubs = {question_of(cell.id)[1]: without_answers(cell.source) for cell in cells if cell.id.startswith("answer-")}
+    for question in sources.questions(exercise):
+        if "= ..." in stubs[question.key]:
+            names, given, cases = {}, sources.given_code(cells, question.key), question.cases(1)
+            exec(f"{given}\n{stubs[question.key]}", names)
+            got = payload(names, forms(question, cases), given)
+            nothing = {"cases": [{"output": encode(None)}] * len(cases)}
+            assert judge(question, cases, got, nothing) == (0, NOT_YET, "nothing"), question.id
 
 
 @pytest.mark.parametrize("exercise", EXERCISES)
