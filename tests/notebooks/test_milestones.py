@@ -19,6 +19,10 @@ OWN = {  # milestone: its functions by the chapter that builds them, and a slip 
         CONV | {"04_pooling": ("avg_pool2d",), "05_gradients": ("conv2d_backward", "avg_pool2d_backward")},
         ("share = dy.reshape(len(cols), 1, -1) / cols.shape[1]", "share = dy.reshape(len(cols), 1, -1)"),
     ),
+    "2012": (
+        {"08_two_convolutions": ("train_epoch", "evaluate")},
+        ("model.eval()", "pass"),
+    ),
     "2015": (
         {"13_resnet": ("BasicBlock",)},
         ("F.relu(out if self.plain else out + self.shortcut(x))", "F.relu(out)"),
