@@ -64,8 +64,17 @@ def draw_boards(rng):
 
 
 def mixed(rng, runs):
-    """Recipes in a random order, the runs of each rounded and in a random order too. Provided."""
-    return [np.round(rng.permutation(runs[k]), 2) for k in rng.permutation(len(runs))]
+    """Recipes in a random order, the runs of each rounded and in a random order too. Provided.
+
+    In such an order that ranks which are sorted are neither the right ones nor those of the worst first, where
+    there is one.
+    """
+    for _ in range(50):
+        found = [np.round(rng.permutation(runs[k]), 2) for k in rng.permutation(len(runs))]
+        right, worst = ranked()(found), ranked(worst=True)(found)
+        if not any(np.array_equal(np.sort(right), other) for other in (right, worst)):
+            break
+    return found
 
 
 def p_value(a, b, one_sided=False):
