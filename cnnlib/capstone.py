@@ -1,6 +1,7 @@
 """The capstone: every recipe is trained by this module, from seeds that its author has not seen, under one budget."""
 
 import time
+from collections import Counter
 from dataclasses import dataclass, fields, replace
 
 IMAGES = 10_000  # a recipe learns from the first so many of the train split
@@ -46,15 +47,14 @@ def costs(build, config):
     import torch
 
     from cnnlib.ledger import Meter, ledger
-    from cnnlib.train import seeded
+    from cnnlib.train import seeded, small_sides
 
     config, net = settings(config), network(build, 0)
     book, work = ledger(net, (3, 32, 32)), 0
-    for side, epochs in ((config.small_size, config.small_epochs), (32, config.epochs - config.small_epochs)):
-        if side and epochs > 0:
-            with Meter() as meter, torch.no_grad():
-                seeded(lambda side=side: net(torch.zeros(2, 3, side, side)), 0)
-            work += meter.macs // 2 * epochs * IMAGES
+    for side, epochs in Counter(side or 32 for side in small_sides(config)).items():
+        with Meter() as meter, torch.no_grad():
+            seeded(lambda side=side: net(torch.zeros(2, 3, side, side)), 0)
+        work += meter.macs // 2 * epochs * IMAGES
     return {"parameters": book.parameters, "macs": book.macs, "work": work}
 
 

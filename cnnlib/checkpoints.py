@@ -34,7 +34,7 @@ def save_checkpoint(path, run, model, optimizer, draw, history, best):
         )
 
 
-def identity(model, x, y, config, seed, keep, held_out, augmented):
+def identity(model, x, y, config, seed, keep, held_out, augmented, alternate):
     """What makes a run this run and no other, for its checkpoint: a dict of plain values.
 
     The first weights are not part of it: the checkpoint brings its own, and a run that is called again in the same
@@ -54,6 +54,7 @@ def identity(model, x, y, config, seed, keep, held_out, augmented):
         "list of weights": f"{len(weights)} of {sorted({str(p.dtype) for p in model.parameters()})}, {listed}",
         "list of frozen parts": asleep + [name for name, p in model.named_parameters() if not p.requires_grad],
         "keep": keep,
+        "alternate": alternate,
         "digest of the images": digest(x),
         "digest of the labels": digest(y),
         "digest of the images held out": digest(*held_out) if held_out else "none",

@@ -77,9 +77,13 @@ def check_config(config):
     check_number("warmup", config.warmup, most=1)
     check_number("label_smoothing", config.label_smoothing, most=1)
     epochs = check_whole("small_epochs", config.small_epochs, least=0)
-    side = check_whole("small_size", config.small_size, least=0)
-    if bool(epochs) != bool(side):
-        raise ValueError(f"small_epochs is {epochs} and small_size {side}: set both, or neither.")
+    sides = config.small_size if isinstance(config.small_size, tuple) else (config.small_size,) * epochs
+    one = [check_whole("small_size", side, least=0) for side in (sides or (config.small_size,))]
+    if bool(epochs) != all(one) or len(sides) != epochs:
+        raise ValueError(
+            f"small_epochs is {epochs} and small_size {config.small_size}: set both, or neither; "
+            "a tuple needs a side for each of these epochs."
+        )
 
 
 def check_run(model, config, keep, validation, seed, steps, augment):
@@ -103,6 +107,17 @@ def check_run(model, config, keep, validation, seed, steps, augment):
     check_network(model)
     own = {name: value.item() for name, value in vars(config).items() if isinstance(value, np.generic)}
     return replace(config, **own)
+
+
+def check_alternate(alternate, x):
+    """Raise ValueError unless alternate is True or False, and the images have columns to be mirrored if it is True.
+
+    Provided.
+    """
+    if not isinstance(alternate, bool):
+        raise ValueError(f"alternate is {alternate!r}: it must be True or False.")
+    if alternate and x.dim() != 4:
+        raise ValueError(f"x is {tuple(x.shape)}: with alternate, images (N, C, H, W) are wanted, to be mirrored.")
 
 
 def check_network(model):

@@ -100,7 +100,7 @@ def bfloat16():
 
     pays = bfloat16_pays()
     return Finding(
-        "bfloat16", pays, "quicker than float32 here" if pays else "no instructions for it: training takes longer"
+        "bfloat16", pays, "quicker than float32 here" if pays else "no fast instructions for it: training takes longer"
     )
 
 

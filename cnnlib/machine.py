@@ -4,7 +4,9 @@ import ctypes
 import os
 import platform
 import sys
+import time
 import warnings
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -45,10 +47,11 @@ def quoted(names):
 
 
 def bfloat16_pays(device="cpu"):
-    """Whether bfloat16 is quicker than float32 here: only where the processor or the card multiplies in it.
+    """Whether bfloat16 is quicker than float32 here: only where the processor or the card multiplies in it, and fast.
 
-    Without such instructions a step takes 2 to 15 times as long as in float32. A limit that ONEDNN_MAX_CPU_ISA sets
-    counts too. On devices where it was not measured (mps and others) the answer is no.
+    Without such instructions a step takes 2 to 15 times as long as in float32; with slow ones, twice as long. A
+    processor that has them is therefore timed, once. A limit that ONEDNN_MAX_CPU_ISA sets counts too. On devices where
+    it was not measured (mps and others) the answer is no.
     Provided.
     """
     kind = torch.device(device).type
@@ -58,7 +61,26 @@ def bfloat16_pays(device="cpu"):
     if kind != "cpu" or limit.upper() in NO_BFLOAT16 or not torch.backends.mkldnn.is_available():
         return False
     ask = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)  # yes also without the instructions
-    return ask() and bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags()))
+    return ask() and bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags())) and quicker_in_bfloat16()
+
+
+@cache
+def quicker_in_bfloat16(side=512, times=8):
+    """Whether a matrix product takes at most 0.8 of the time in bfloat16 that it takes in float32; timed once.
+
+    side: of the square matrices    times: the quickest of so many counts, in turns, so that a busy moment does no harm
+    Instructions alone do not tell. Where a virtual machine shows a processor's instructions for bfloat16 but hides the
+    unit behind its speed (amx), the product takes twice as long as in float32.
+    Provided.
+    """
+    pairs = {dtype: torch.ones(side, side, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)}
+    seconds = {dtype: [] for dtype in pairs}
+    for _ in range(times):
+        for dtype, a in pairs.items():
+            start = time.perf_counter()
+            a @ a
+            seconds[dtype].append(time.perf_counter() - start)
+    return min(seconds[torch.bfloat16]) <= 0.8 * min(seconds[torch.float32])
 
 
 def precision_here(precision, device="cpu", *, again=True):
@@ -73,7 +95,7 @@ def precision_here(precision, device="cpu", *, again=True):
         return "float32"
     TOLD.add(precision)
     print(
-        "bfloat16 would be slower than float32 here, where no instruction multiplies in it: computing in float32.",
+        "bfloat16 would be slower than float32 here, without fast instructions for it: computing in float32.",
         flush=True,
     )
     return "float32"

@@ -357,6 +357,77 @@ def blocks_of(depth):
     return ((depth - 2) // 6,) * 3
 
 
+class FastNet(nn.Module):
+    """A network that reaches 94 % on CIFAR-10 in minutes: patches whitened, then three pairs of 3x3 convolutions.
+
+    x: (N, 3, H, W) float, H and W from 9 up    Returns logits (N, classes).
+    widths: the maps of each pair    classes: as many logits
+    Call `whiten` with training images before you train; then the first layer stays as it is.
+    After the first convolution of a pair the map is halved. Each kernel begins as the identity on as many maps as it
+    can, batch normalization has a shift and no scale, the head reads the largest number of each map and has no bias
+    (Jordan 2024, whose network for the GPU this is; here the widths are ours).
+    Raises ValueError on other images.
+    Built in chapter 14.
+    """
+
+    def __init__(self, widths=(64, 256, 256), *, classes=10):
+        super().__init__()
+        self.first = nn.Conv2d(3, 24, 2)  # 12 directions of a patch of 2x2 colored pixels, and their opposites
+        pairs = zip((24, *widths[:-1]), widths, strict=True)
+        self.stages = nn.Sequential(*(fast_stage(channels, filters) for channels, filters in pairs))
+        self.head = nn.Linear(widths[-1], classes, bias=False)
+
+    def whiten(self, x, *, eps=5e-4):
+        """Set the first layer so that its outputs on patches of these images are uncorrelated, each of variance 1.
+
+        x: (N, 3, H, W) float, some thousand training images    eps: added to each variance, so that noise stays small
+        The layer is frozen then, but for its bias.
+        """
+        check_images(x, 3)
+        kernels = whitening_kernels(x, self.first.kernel_size, eps=eps)
+        with torch.no_grad():
+            self.first.weight.copy_(torch.cat([kernels, -kernels]))
+            self.first.bias.zero_()
+        self.first.weight.requires_grad_(False)
+
+    def forward(self, x):
+        check_images(x, 3)
+        if min(x.shape[2:]) < 9:
+            raise ValueError(f"x is {tuple(x.shape)}: this network halves its maps 3 times, and wants 9 pixels a side.")
+        out = self.stages(F.gelu(self.first(x)))  # (N, widths[-1], H', W')
+        return self.head(out.amax((2, 3))) / 9  # small logits at first: the loss begins at ln(classes)
+
+
+def fast_stage(channels, filters):
+    """Two 3x3 convolutions of FastNet, each with batch normalization and GELU, and a 2x2 max pooling after the first.
+
+    Provided.
+    """
+    convolutions = [nn.Conv2d(size, filters, 3, padding=1, bias=False) for size in (channels, filters)]
+    norms = [nn.BatchNorm2d(filters, eps=1e-12, momentum=0.4) for _ in convolutions]  # statistics of a few steps
+    for convolution, norm in zip(convolutions, norms, strict=True):
+        nn.init.dirac_(convolution.weight[: convolution.in_channels])  # the others stay as PyTorch draws them
+        norm.weight.requires_grad_(False)
+    first, second = zip(convolutions, norms, strict=True)
+    return nn.Sequential(first[0], nn.MaxPool2d(2), first[1], nn.GELU(), *second, nn.GELU())
+
+
+def whitening_kernels(x, size, *, eps=5e-4):
+    """The kernels that make the patches of images white: a kernel for each direction in which the patches vary.
+
+    x: (N, C, H, W) float    size: (K, L) of a patch    eps: added to each variance
+    Returns (C K L, C, K, L): the eigenvectors of the patches' second moments, each divided by the square root of its
+    eigenvalue + eps, the smallest eigenvalue first.
+    Built in chapter 14.
+    """
+    channels, (rows, columns) = x.shape[1], size
+    patches = x.unfold(2, rows, 1).unfold(3, columns, 1)  # (N, C, H', W', K, L)
+    patches = patches.permute(0, 2, 3, 1, 4, 5).reshape(-1, channels * rows * columns).double()
+    values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
+    kernels = vectors / (values + eps).sqrt()  # a column for each direction
+    return kernels.T.reshape(-1, channels, rows, columns).to(x.dtype)
+
+
 class DoubleConv(nn.Sequential):
     """Twice a 3x3 convolution, batch normalization and ReLU: what stands at each level of a U-Net.
 

@@ -14,6 +14,7 @@ from cnnlib.checkpoints import identity, read_checkpoint, restore, save_checkpoi
 from cnnlib.checks import (
     NotFinite,
     as_images,
+    check_alternate,
     check_batches,
     check_choice,
     check_examples,
@@ -49,7 +50,7 @@ class Config:
     label_smoothing: float = 0.0  # share of the target that is dealt out evenly to all classes
     precision: str = "float32"  # "bfloat16": layers compute in half the bits, where it pays; weights stay in float32
     small_epochs: int = 0  # the first epochs see images shrunk to small_size pixels a side: quicker, and good enough
-    small_size: int = 0
+    small_size: int | tuple = 0  # a tuple has a side for each of these epochs
 
 
 DEFAULT = Config()
@@ -66,6 +67,7 @@ def fit(
     device="cpu",
     steps=None,
     augment=None,
+    alternate=False,
     keep="last",
     checkpoint=None,
     progress=False,
@@ -76,6 +78,7 @@ def fit(
     device: "cpu", "cuda" or "mps"    steps: stop after so many steps of the run, None for all of it
     augment: called with each batch of images and a torch.Generator, the only one to draw from, returns the batch to
     learn from; it is tried once on the first images, before the run
+    alternate: True: each image is mirrored in every second epoch, before augment; whether in the first one is drawn
     keep: "last": the weights after the last epoch; "best": those of the epoch with the highest val_accuracy
     checkpoint: a file that is written after each epoch; if it is there already, the run goes on where it ended
     progress: a bar where there is a terminal, else a line an epoch
@@ -90,6 +93,7 @@ def fit(
     config, seed = check_run(model, config, keep, validation, seed, steps, augment), int(seed)
     device = check_device(device)
     x, y = check_examples(model, x, y)
+    check_alternate(alternate, x)
     held_out = None if validation is None else check_held_out(model, validation)
     per_epoch = math.ceil(len(y) / config.batch_size)
     total = config.epochs * per_epoch
@@ -99,13 +103,16 @@ def fit(
     if last == 0:
         return []
     config = replace(config, precision=precision_here(config.precision, device))
-    run = identity(model, x, y, config, seed, keep, held_out, tried if augment else None) if checkpoint else None
+    augmented = tried if augment else None
+    run = identity(model, x, y, config, seed, keep, held_out, augmented, alternate) if checkpoint else None
     state = read_checkpoint(checkpoint, run, last // per_epoch) if checkpoint else None
     keep_memory()  # up to here nothing has been changed
     model.to(device=device, memory_format=torch.channels_last)  # the same numbers, in an order that convolutions like
     x, y = x.to(device), y.to(device)
     optimizer = make_optimizer(model, config)
     draw = torch.Generator().manual_seed(seed)  # the order of the images, and what augmentation draws
+    sides = small_sides(config)
+    mirrored = torch.randint(2, (len(y),), generator=torch.Generator().manual_seed(seed)) if alternate else None
     with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
         torch.manual_seed(seed)  # dropout draws from torch's own generator: it is lent a seed and put back
         history, best = restore(state, model, optimizer, draw) if state else ([], None)
@@ -115,8 +122,8 @@ def fit(
             batches = batches[: last - first]
             rates = [learning_rate(step, total, config) for step in range(first, first + len(batches))]
             entry = {"epoch": len(history) + 1, "lr": rates[-1]}
-            small = config.small_size if len(history) < config.small_epochs else None
-            options = {"config": config, "augment": augment, "draw": draw, "small": small}
+            options = {"config": config, "augment": augment, "draw": draw, "small": sides[len(history)]}
+            options["mirrored"] = (mirrored + len(history)) % 2 == 1 if alternate else None
             with bar(batches, f"epoch {entry['epoch']}/{config.epochs}", progress) as shown:
                 entry |= train_epoch(model, x, y, shown, optimizer, rates, **options)
             if held_out is not None:
@@ -134,10 +141,13 @@ def fit(
     return history
 
 
-def train_epoch(model, x, y, batches, optimizer, rates, *, config=DEFAULT, augment=None, draw=None, small=None):
+def train_epoch(
+    model, x, y, batches, optimizer, rates, *, config=DEFAULT, augment=None, draw=None, small=None, mirrored=None
+):
     """Take one step for each batch of indices, at the learning rate that belongs to it.
 
     config: label_smoothing and precision are used    augment, draw: see fit    small: side to shrink the images to
+    mirrored: (N,) bool, the images that are turned from left to right, or None
     Modules in evaluation mode stay in it, unless the whole network is; afterwards each is in the mode it was in.
     Returns losses (of each step) and train_loss, train_accuracy as means over the examples seen, in training mode.
     Raises FloatingPointError if the loss or a weight is no longer finite, and leaves what the step before had left.
@@ -148,7 +158,8 @@ def train_epoch(model, x, y, batches, optimizer, rates, *, config=DEFAULT, augme
         for indices, rate in zip(batches, rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            images = x[indices] if augment is None else augment(x[indices], draw)
+            images = x[indices] if mirrored is None else mirror(x[indices], mirrored[indices])
+            images = images if augment is None else augment(images, draw)
             images = shrink(images, small) if small else images
             where = f"at step {len(losses)} of this epoch, learning rate {rate:.3g}"
             with whole_step(model, where):
@@ -206,6 +217,28 @@ def evaluate(model, x, y, *, batch_size=1000, precision="float32"):
     y = y.to(logits.device)
     loss = finite(F.cross_entropy(logits, y).item(), "over these images", x)
     return {"loss": loss, "accuracy": (logits.argmax(1) == y).sum().item() / len(y)}
+
+
+def predict_averaged(model, x, *, batch_size=1000, precision="float32"):
+    """The logits of all images with test-time augmentation: a mean over six views of each image (Jordan 2024).
+
+    The image itself counts one half, moved by one pixel up and left one quarter, down and right one quarter, and each
+    of the three is seen as it is and mirrored. What comes in at a border is a reflection.
+    x: (N, C, H, W) float    precision: see Config    Returns (N, classes) float, on the model's device.
+    Raises ValueError as predict does, and if x is not (N, C, H, W) with H and W from 2 up.
+    Built in chapter 14.
+    """
+    x = as_images(model, x)
+    if x.dim() != 4 or min(x.shape[2:]) < 2:
+        raise ValueError(f"x is {tuple(x.shape)}: images (N, C, H, W) of 2 pixels a side at least are wanted, to move.")
+    options = {"batch_size": batch_size, "precision": precision}
+    around = F.pad(x, (1, 1, 1, 1), mode="reflect")  # (N, C, H + 2, W + 2)
+    views = {0.5: [x], 0.25: [around[:, :, 2:, 2:], around[:, :, :-2, :-2]]}
+    return sum(
+        share / 2 * (predict(model, view, **options) + predict(model, view.flip(3), **options))
+        for share, same in views.items()
+        for view in same
+    )
 
 
 def split(n, held_out, *, seed=0):
@@ -329,11 +362,30 @@ def batches_to_check(images, config, examples, whole_epoch):
 
     Provided.
     """
-    sizes = [shrink(images, config.small_size)] if config.small_epochs else []
+    sizes = [shrink(images, side) for side in {side for side in small_sides(config) if side}]
     if config.batch_size > 1 and not (whole_epoch and examples % config.batch_size == 1):
         return {"batches": sizes}
     sizes += [images] if config.small_epochs < config.epochs else []
     return {"batches": sizes, "examples": examples, "batch_size": config.batch_size}
+
+
+def small_sides(config):
+    """The side to which the images of each epoch are shrunk, None where they stay as they are: a list over the epochs.
+
+    Provided.
+    """
+    sides, epochs = config.small_size, min(config.small_epochs, config.epochs)
+    sides = sides[:epochs] if isinstance(sides, tuple) else (sides,) * epochs
+    return [*sides] + [None] * (config.epochs - epochs)
+
+
+def mirror(images, which):
+    """Turn some images of a batch from left to right.
+
+    images: (N, C, H, W) float    which: (N,) bool, on the CPU    Returns a tensor like images.
+    Provided.
+    """
+    return torch.where(which.to(images.device)[:, None, None, None], images.flip(3), images)
 
 
 def shrink(images, side):

@@ -70,8 +70,12 @@ def test_the_command_line_says_that_it_falls_back_and_scores_all_the_same():
     assert code == "0"
 
 
-def processor_with(monkeypatch, *flags, limit=None, onednn=True):
-    """Pretend to be on a processor with these flags, whose oneDNN says that it can compute in bfloat16, or not."""
+def processor_with(monkeypatch, *flags, limit=None, onednn=True, quicker=True):
+    """Pretend to be on a processor with these flags, whose oneDNN says that it can compute in bfloat16, or not.
+
+    quicker: whether its products are quicker in bfloat16
+    """
+    monkeypatch.setattr(machine, "quicker_in_bfloat16", lambda: quicker)
     monkeypatch.setattr(machine, "flags", lambda device="cpu": list(flags))
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
     operators = SimpleNamespace() if onednn is None else SimpleNamespace(_is_mkldnn_bf16_supported=lambda: onednn)
@@ -93,6 +97,7 @@ def processor_with(monkeypatch, *flags, limit=None, onednn=True):
         (["avx2", "avx512f", "avx512_bf16"], {"onednn": False}, False),  # a limit of AVX2
         (["avx2", "avx512f", "avx512_bf16"], {"onednn": None}, False),  # a PyTorch without the question
         (["avx2", "avx512f", "avx512_bf16", "amx_bf16"], {}, True),
+        (["avx2", "avx512f", "avx512_bf16"], {"quicker": False}, False),  # an Intel whose amx a virtual machine hides
         (["avx2", "avx512f"], {}, False),  # oneDNN says yes, and takes 3 times as long
         (["avx2"], {"onednn": False}, False),
         (["asimd", "bf16"], {}, True),
@@ -103,6 +108,22 @@ def processor_with(monkeypatch, *flags, limit=None, onednn=True):
 def test_bfloat16_pays_where_the_processor_multiplies_in_it(monkeypatch, flags, settings, pays):
     processor_with(monkeypatch, *flags, **settings)
     assert machine.bfloat16_pays() is pays
+
+
+@pytest.mark.parametrize(("seconds", "quicker"), [((1.0, 0.4), True), ((1.0, 0.9), False), ((1.0, 2.0), False)])
+def test_bfloat16_is_timed_against_float32(monkeypatch, seconds, quicker):
+    clock = [0.0]
+
+    class Matrix:
+        def __init__(self, dtype):
+            self.takes = dict(zip((torch.float32, torch.bfloat16), seconds, strict=True))[dtype]
+
+        def __matmul__(self, other):
+            clock[0] += self.takes * (1 if clock[0] else 50)  # the first product is slow everywhere
+
+    monkeypatch.setattr(machine.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(machine.torch, "ones", lambda *shape, dtype: Matrix(dtype))
+    assert machine.quicker_in_bfloat16.__wrapped__() is quicker
 
 
 def test_bfloat16_pays_on_a_card_that_multiplies_in_it_and_nowhere_it_was_not_measured(monkeypatch):

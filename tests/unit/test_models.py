@@ -12,6 +12,7 @@ from cnnlib.models import (
     BasicBlock,
     DigitAutoencoder,
     DoubleConv,
+    FastNet,
     InceptionBlock,
     ResNet,
     SelfAttention,
@@ -33,6 +34,7 @@ from cnnlib.models import (
     small_net,
     training,
     vgg16,
+    whitening_kernels,
 )
 from cnnlib.recipes import equal_size
 from cnnlib.torchvision import models as others
@@ -659,3 +661,66 @@ def test_a_vision_transformer_that_cannot_be_is_refused(options, message):
 def test_a_vision_transformer_refuses_images_of_another_size(shape):
     with pytest.raises(ValueError, match=r"but this network wants \(N, 3, 32, 32\)"):
         TinyViT()(torch.zeros(shape))
+
+
+def patches_of(x, size):
+    """All patches of images, a row each, cut out one by one: (N H' W', C K L)."""
+    height, width = (x.shape[2 + k] - size[k] + 1 for k in (0, 1))
+    cut = [x[:, :, i : i + size[0], j : j + size[1]] for i in range(height) for j in range(width)]
+    return torch.stack(cut, 1).reshape(-1, x.shape[1] * size[0] * size[1])
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 1)])
+def test_whitened_patches_are_uncorrelated_and_of_variance_one(size):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(40, 3, 9, 12, generator=generator, dtype=torch.float64)
+    x = x + x.mean(1, keepdim=True) + x.roll(1, 3)  # channels and neighbors have something in common
+    kernels = whitening_kernels(x, size, eps=0.0)
+    out = patches_of(x, size) @ kernels.flatten(1).T
+    assert torch.allclose(out.T @ out / len(out), torch.eye(out.shape[1], dtype=torch.float64), atol=1e-9)
+    variances = 1 / kernels.flatten(1).square().sum(1)  # a kernel is an eigenvector divided by its deviation
+    assert (variances.diff() > 0).all()
+    weaker = whitening_kernels(x, size, eps=0.5).flatten(1).norm(dim=1)
+    assert torch.allclose(weaker, (variances + 0.5) ** -0.5)
+
+
+def test_fast_net_whitens_with_both_signs_and_freezes_its_first_layer_but_for_the_bias():
+    x = torch.randn(30, 3, 12, 11, generator=torch.Generator().manual_seed(0))
+    net = seeded(FastNet, 0)
+    net.whiten(x)
+    assert torch.equal(net.first.weight[:12], whitening_kernels(x, (2, 2)))
+    assert torch.equal(net.first.weight[12:], -net.first.weight[:12])
+    assert not net.first.weight.requires_grad
+    assert net.first.bias.requires_grad
+    assert not net.first.bias.any()
+    F.cross_entropy(net(x), torch.arange(30) % 10).backward()
+    without = {name for name, p in net.named_parameters() if p.grad is None}
+    assert without == {"first.weight", *(f"stages.{k}.{norm}.weight" for k in range(3) for norm in (2, 5))}
+
+
+@pytest.mark.parametrize("size", [(9, 9), (20, 28), (32, 32)])
+def test_fast_net_reads_images_of_any_size_and_begins_near_the_loss_of_guessing(size):
+    x = torch.randn(64, 3, *size, generator=torch.Generator().manual_seed(0))
+    net = seeded(FastNet, 0)
+    net.whiten(x)
+    logits = net(x)
+    assert logits.shape == (64, 10)
+    assert abs(F.cross_entropy(logits, torch.arange(64) % 10).item() - 2.3026) < 0.3
+
+
+def test_fast_net_begins_with_kernels_that_hand_its_maps_on():
+    net = FastNet((32, 40, 48))
+    for stage, channels in zip(net.stages, (24, 32, 40), strict=True):
+        x = torch.randn(2, channels, 8, 8)
+        assert torch.allclose(stage[0](x)[:, :channels], x, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"), [((2, 3, 8, 20), "wants 9 pixels a side"), ((2, 1, 32, 32), "1 channels instead of 3")]
+)
+def test_fast_net_says_which_images_it_wants(shape, message):
+    with pytest.raises(ValueError, match=message):
+        FastNet()(torch.zeros(shape))
+    if shape[1] != 3:
+        with pytest.raises(ValueError, match=message):
+            FastNet().whiten(torch.zeros(shape))

@@ -436,6 +436,65 @@ def test_the_first_epochs_see_shrunken_images():
     assert sizes[1:] == [(6, 6), (6, 6), (8, 8)]
 
 
+def sides_seen(**settings):
+    """The sides of the images that a network sees, step by step, in four epochs of one step."""
+    model, sizes = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), []
+    model.register_forward_pre_hook(lambda module, inputs: sizes.append(tuple(inputs[0].shape[2:])))
+    fit(model, *examples(16), Config(epochs=4, batch_size=16, **settings))
+    return sizes[1:]  # the first one is the look at the number of classes
+
+
+def test_each_of_the_small_epochs_may_have_a_side_of_its_own():
+    assert sides_seen(small_epochs=3, small_size=(5, 6, 7)) == [(5, 5), (6, 6), (7, 7), (8, 8)]
+    assert sides_seen(small_epochs=2, small_size=6) == [(6, 6), (6, 6), (8, 8), (8, 8)]
+    assert sides_seen(small_epochs=6, small_size=(4, 4, 4, 5, 5, 5)) == [(4, 4), (4, 4), (4, 4), (5, 5)]
+
+
+def test_alternating_flips_show_each_image_as_it_is_and_mirrored_in_turn():
+    x, y = examples(40)
+    x += torch.arange(8.0)  # no image is its own mirror image
+    seen = []
+
+    def watch(images, generator):
+        for image in images:
+            same, mirrored = ((x == version).flatten(1).all(1) for version in (image, image.flip(2)))
+            seen.append((int((same | mirrored).nonzero()), bool(mirrored.any())))
+        return images
+
+    fit(network(), x, y, Config(epochs=4, batch_size=16), augment=watch, alternate=True)
+    seen = seen[16:]  # the first batch is the trial before the run
+    turned = [dict(seen[first : first + 40]) for first in range(0, 160, 40)]
+    assert turned[0] == turned[2]
+    assert turned[1] == turned[3] == {k: not mirrored for k, mirrored in turned[0].items()}
+    assert sorted(turned[0]) == list(range(40))
+    assert 8 < sum(turned[0].values()) < 32  # whether in the first epoch is drawn for each image
+
+
+def test_a_run_with_alternating_flips_goes_on_as_if_it_had_not_been_stopped(tmp_path):
+    x, y = examples(40)
+    config, options = Config(epochs=4, batch_size=16), {"alternate": True, "seed": 5}
+    whole = fit(network(), x, y, config, **options)
+    fit(network(), x, y, config, steps=3, checkpoint=tmp_path / "run.pt", **options)
+    assert numbers(fit(network(), x, y, config, checkpoint=tmp_path / "run.pt", **options)) == numbers(whole)
+    with pytest.raises(ValueError, match="its alternate is True, this one's is False"):
+        fit(network(), x, y, config, checkpoint=tmp_path / "run.pt", seed=5)
+
+
+def test_test_time_augmentation_is_the_mean_of_six_views():
+    x, _ = examples(5)
+    x += torch.arange(8.0)
+    model = network(1)
+    around = F.pad(x, (1, 1, 1, 1), mode="reflect")
+    shares = [(x, 0.5), (around[:, :, :8, :8], 0.25), (around[:, :, 2:, 2:], 0.25)]
+    with torch.no_grad():
+        want = sum(share * 0.5 * (model(v) + model(v.flip(3))) for v, share in shares)
+    got = train.predict_averaged(model, x, batch_size=2)
+    assert torch.allclose(got, want, atol=1e-5)
+    assert torch.allclose(train.predict_averaged(model, x.flip(3)), got, atol=1e-5)  # a mirror image says the same
+    with pytest.raises(ValueError, match=r"x is \(5, 8\): images \(N, C, H, W\) of 2 pixels"):
+        train.predict_averaged(nn.Linear(8, 3), torch.zeros(5, 8))
+
+
 def jitter(x, generator):
     return x + 0.1 * torch.randn(x.shape, generator=generator)
 
@@ -927,6 +986,10 @@ IMPOSSIBLE = [
     ({"warmup": math.nan}, "warmup is nan"),
     ({"label_smoothing": 1.1}, "label_smoothing is 1.1: it must be a number from 0 to 1"),
     ({"label_smoothing": -0.1}, "label_smoothing is"),
+    ({"small_epochs": 2, "small_size": (5, 6, 7)}, r"small_epochs is 2 and small_size \(5, 6, 7\): .* a tuple needs"),
+    ({"small_epochs": 2, "small_size": (5, 0)}, r"small_epochs is 2 and small_size \(5, 0\)"),
+    ({"small_epochs": 2, "small_size": (5, 6.5)}, r"small_size is 6\.5"),
+    ({"small_size": ()}, r"small_size is \(\)"),
     ({"small_epochs": 2}, "small_epochs is 2 and small_size 0: set both, or neither"),
     ({"small_size": 4}, "small_epochs is 0 and small_size 4"),
     ({"small_epochs": 1, "small_size": 9}, r"\(8, 1, 8, 8\) cannot be shrunk to 9"),
@@ -941,6 +1004,7 @@ WRONG = [
     ({"keep": "first"}, 'keep is "first": it must be "last" or "best"'),
     ({"keep": "best"}, 'keep is "best"'),
     ({"augment": "flip"}, "augment is a str"),
+    ({"alternate": "yes"}, "alternate is 'yes': it must be True or False"),
     ({"augment": lambda x, g: None}, "augment makes a NoneType"),
     ({"augment": lambda x, g: x.double()}, r"augment makes \(8, 1, 8, 8\) torch\.float64"),
     ({"augment": lambda x, g: x[:3]}, r"augment makes \(3, 1, 8, 8\)"),
