@@ -48,6 +48,13 @@ FAST = {  # chapter 14: the whole recipe, of which each arm of "fast_ablation" l
     "watch": False,
     "ship": False,
 }
+FAST_SMALL = {  # half the width, a part of the images, half the epochs: the techniques are compared on it
+    **FAST,
+    "arguments": {"widths": (32, 128, 128)},
+    "images": 20_000,
+    "config": replace(FAST["config"], epochs=4, small_epochs=3, small_size=(20, 24, 28)),
+    "average": False,  # six views cost as much as a third of the training
+}
 THREE_CONV = {  # as its origin trains it; nothing but the number of images differs between its two protocols
     "model": models.ThreeConvCNN,
     "arguments": {},
@@ -381,6 +388,33 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
             f"{kind}_{images}": equal_seconds(kind, images, rate)
             for images in (500, 2_000, 8_000)
             for kind, rate in (("cnn", 0.003), ("patches", 0.003), ("convolutions", 0.003))
+        },
+    },
+    "fast_rates": {  # by which the rates of the next study are chosen, on training images held out
+        **FAST_SMALL,
+        "held_out": 5_000,
+        "seeds": (100,),
+        "arms": {
+            f"{name}_{rate:g}": with_rate({"config": change}, rate)
+            for name, change, rates in (
+                ("muon", {}, (0.12, 0.24, 0.48)),
+                ("sgd", {"optimizer": "sgd", "momentum": 0.9}, (0.1, 0.3, 1.0)),
+                ("constant", {"schedule": "constant"}, (0.06, 0.12)),
+            )
+            for rate in rates
+        },
+    },
+    "fast_ablation": {  # one technique left out of the recipe
+        **FAST_SMALL,
+        "seeds": (0, 1, 2),
+        "arms": {
+            "full": {},
+            "no_whitening": {"whiten": 0},  # PyTorch's first weights in its place, and they learn
+            "no_orthogonal_steps": {"config": {"optimizer": "sgd", "momentum": 0.9, "lr": 0.3}},
+            "no_label_smoothing": {"config": {"label_smoothing": 0.0}},
+            "no_alternating_flips": {"alternate": False, "augment": {"flip": {}, **FAST["augment"]}},
+            "no_small_images": {"config": {"small_epochs": 0, "small_size": 0}},
+            "no_schedule": {"config": {"schedule": "constant", "lr": 0.12}},
         },
     },
     "forty_seeds": {
