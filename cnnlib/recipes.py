@@ -398,7 +398,7 @@ STUDIES = {  # NAME -> a recipe, and for each arm what is changed in it; "config
             f"{name}_{rate:g}": with_rate({"config": change}, rate)
             for name, change, rates in (
                 ("muon", {}, (0.12, 0.24, 0.48)),
-                ("sgd", {"optimizer": "sgd", "momentum": 0.9}, (0.1, 0.3, 1.0)),
+                ("sgd", {"optimizer": "sgd", "momentum": 0.9}, (0.3, 1.0, 3.0, 10.0)),
                 ("constant", {"schedule": "constant"}, (0.06, 0.12)),
             )
             for rate in rates
