@@ -157,7 +157,8 @@ class Spread(nn.Module):
 
     def __init__(self, model):
         super().__init__()
-        self.parallel = nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
+        self.parallel = nn.parallel.DistributedDataParallel(model)
+        self.parallel.broadcast_buffers = False  # in each step, that is: they are the same already
         self.training = self.parallel.training = model.training
 
     def forward(self, images):

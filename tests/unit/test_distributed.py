@@ -13,13 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from distributed_runs import CASES, Small, examples, jitter, train_case, train_recipe
+from distributed_runs import CASES, Small, examples, train_case, train_recipe
 from torch import nn
 
-from cnnlib import distributed, train
+from cnnlib import distributed
 from cnnlib.distributed import World, share, step_seconds, world
-from cnnlib.models import SmallCNN
-from cnnlib.train import Config, evaluate, fit, seeded
+from cnnlib.train import fit, seeded
 
 HERE = Path(__file__).parent
 NAMES = ("WORLD_SIZE", "RANK", "LOCAL_RANK")
@@ -195,14 +194,16 @@ def test_an_environment_that_cannot_be_is_told_in_one_sentence(monkeypatch, valu
 def test_more_processes_than_gpus_are_refused(monkeypatch):
     set_world(monkeypatch, "4", "3", "3")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(ValueError, match="process 4 of this machine has no GPU of its own: there are 2. Try torchrun"):
+    with pytest.raises(
+        ValueError, match=r"process 4 of this machine has no GPU of its own: there are 2\. Try torchrun"
+    ):
         distributed.join("cuda")
 
 
 @pytest.mark.parametrize(("n", "size"), [(13, 2), (128, 3), (5, 5), (1, 4)])
 def test_shares_cover_each_row_once_and_differ_by_one_at_most(n, size):
     parts = [list(range(n))[share(n, World(rank, size))] for rank in range(size)]
-    assert sum(parts, []) == list(range(n))
+    assert [row for part in parts for row in part] == list(range(n))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
