@@ -77,11 +77,27 @@ def join(device="cpu"):
     if not dist.is_initialized():
         try:
             backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
-            dist.init_process_group(backend, rank=here.rank, world_size=here.size)
+            dist.init_process_group(backend, store=meeting_place(), rank=here.rank, world_size=here.size)
         except (RuntimeError, ValueError) as error:
             raise RuntimeError(f"process {here.rank} of {here.size} does not reach the others: {error}") from error
         atexit.register(leave)
     return here
+
+
+def meeting_place():
+    """The store in which the processes of this life find each other's addresses.
+
+    After a restart torchrun hands the old store out again, with the addresses of the dead in it (pytorch issue 135712).
+    On one machine the number of the restart keeps the lives apart. Several machines may count differently: start them
+    with TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1, and each life gets a store of its own.
+    Provided.
+    """
+    from torch.distributed.rendezvous import rendezvous
+
+    store, _, _ = next(rendezvous("env://"))
+    one_machine = os.environ.get("LOCAL_WORLD_SIZE") == os.environ["WORLD_SIZE"]
+    life = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if one_machine else "any"
+    return dist.PrefixStore(f"life {life}", store)
 
 
 def leave():
