@@ -157,15 +157,16 @@ def doctor(args):
 
 def train(args):
     """Train a recipe or a study from all its seeds; write its record, weights, card; 0: done, 2: not, 130: stopped."""
-    from cnnlib import recipes
+    from cnnlib import distributed, recipes
 
     try:
-        if args.name in recipes.STUDIES:
-            print(*recipes.save_study(recipes.run_study(args.name, device=args.device)), sep="\n")
-            return 0
-        record, model = recipes.run(args.name, device=args.device, progress=True)
-        for path in recipes.save(record, model):
-            print(path)
+        with distributed.together(args.device) as world:  # of one process, unless torchrun has started more
+            if args.name in recipes.STUDIES:
+                made, save = [recipes.run_study(args.name, device=args.device)], recipes.save_study
+            else:
+                made, save = recipes.run(args.name, device=args.device, progress=True), recipes.save
+            if world.rank == 0:
+                print(*save(*made), sep="\n")
     except (ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from cnnlib import augment, clues, data, machine, models, pictures, scenes, train
+from cnnlib import augment, clues, data, distributed, machine, models, pictures, scenes, train
 from cnnlib.data import load, to_float
 from cnnlib.train import Config
 
@@ -544,22 +544,27 @@ def run(name, *, device="cpu", log=print, progress=False):
     minutes and trained on the CPU, begins again.
     log: called with a line of text after each seed    progress: see train.fit
     Returns the record, a dict for runs/NAME.json and the sources that go beside it, and the network of the first seed.
-    Raises ValueError if there is no such recipe or device, RuntimeError if only a stand-in of the data is here.
+    Under torchrun all processes train one network, and each of them gets the record.
+    Raises ValueError if there is no such recipe or device, or if several processes are to learn pixels or images,
+    RuntimeError if only a stand-in of the data is here.
     Provided.
     """
     recipe, device = find(name), str(machine.check_device(device))
     (x, y, images), (test_x, test_y, _) = tensors(name, "train"), tensors(name, "test")
     if images.source != recipe["data"]:
         raise RuntimeError(f"{name} is recorded on {recipe['data']}, but only {images.source} is here.")
+    if "learns" in recipe and distributed.world().size > 1:
+        raise ValueError(f"{name} learns {recipe['learns']}, which is done by one process: leave torchrun out.")
     where, runs, first = circumstances(name, device), [], None
     watched = {False: None, True: (test_x, test_y), "rest": tensors(name, "rest")[:2]}[recipe["watch"]]
     evaluate = pictures.evaluate if "learns" in recipe else train.evaluate
     for seed in recipe["seeds"]:
         options = {"device": device, "progress": progress, "validation": watched, "checkpoint": checkpoint(name, seed)}
         model, history = start(name, seed, x=x, y=y, **({} if "learns" in recipe else options))
-        runs.append(result(seed, history, evaluate(model, x, y), evaluate(model, test_x, test_y)))
+        network = distributed.spread(model)
+        runs.append(result(seed, history, evaluate(network, x, y), evaluate(network, test_x, test_y)))
         if recipe.get("average"):  # beside the plain accuracy, never in its place
-            right = train.predict_averaged(model, test_x).argmax(1).cpu() == test_y
+            right = train.predict_averaged(network, test_x).argmax(1).cpu() == test_y
             runs[-1]["tta_accuracy"] = right.double().mean().item()
         key = main_score(runs[-1])
         log(f"{name}, seed {seed}: {key.replace('_', ' ')} {runs[-1][key]:.4f}, {runs[-1]['seconds']:.0f} s")
@@ -653,7 +658,7 @@ def circumstances(name, device):
     limits = {key: os.environ[key] for key in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA") if key in os.environ}
     text = sources(name)
     return {
-        "hardware": {**hardware, **limits, "threads": torch.get_num_threads()},
+        "hardware": {**hardware, **limits, "threads": torch.get_num_threads(), "processes": distributed.world().size},
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "precision": "bfloat16" if half else "float32",
         "code": hashlib.sha256(text.encode()).hexdigest(),
@@ -671,6 +676,7 @@ def sources(name):
 
     own = {inspect.getmodule(find(name)["model"]), models} - {models}  # the networks of a chapter that has its own file
     own = [*own, pictures, scenes] if "learns" in find(name) else own
+    own = [*own, distributed] if distributed.world().size > 1 else own
     parts = [train, models, machine, *own, *(change(function) for function in find(name)["augment"])]
     return "".join(f"# {part.__name__}\n{bare_code(inspect.getsource(part))}\n\n" for part in parts)
 

@@ -25,6 +25,7 @@ from cnnlib.checks import (
     count_bad,
     try_augment,
 )
+from cnnlib.distributed import from_first, join, spread
 from cnnlib.machine import bfloat16_pays, check_device, keep_memory, precision_here
 from cnnlib.models import evaluating, training
 
@@ -82,6 +83,7 @@ def fit(
     keep: "last": the weights after the last epoch; "best": those of the epoch with the highest val_accuracy
     checkpoint: a file that is written after each epoch; if it is there already, the run goes on where it ended
     progress: a bar where there is a terminal, else a line an epoch
+    Under torchrun all processes do one training together, see cnnlib.distributed: the same numbers up to rounding.
     Modules in evaluation mode stay in it, unless the whole network is; afterwards each is in the mode it was in.
     Returns the history, a dict an epoch: epoch, lr, losses (of each step), train_loss, train_accuracy, seconds,
     and with validation images val_loss, val_accuracy. Loss and accuracy are means over examples; accuracy is 0 to 1.
@@ -91,7 +93,8 @@ def fit(
     Built in chapter 07. Extended in chapter 08. Extended in chapter 14.
     """
     config, seed = check_run(model, config, keep, validation, seed, steps, augment), int(seed)
-    device = check_device(device)
+    world = join(device)  # of one process, unless torchrun has started more
+    device, progress = check_device(device), progress and world.rank == 0
     x, y = check_examples(model, x, y)
     check_alternate(alternate, x)
     held_out = None if validation is None else check_held_out(model, validation)
@@ -105,7 +108,7 @@ def fit(
     config = replace(config, precision=precision_here(config.precision, device))
     augmented = tried if augment else None
     run = identity(model, x, y, config, seed, keep, held_out, augmented, alternate) if checkpoint else None
-    state = read_checkpoint(checkpoint, run, last // per_epoch) if checkpoint else None
+    state = from_first(read_checkpoint, checkpoint, run, last // per_epoch) if checkpoint else None
     keep_memory()  # up to here nothing has been changed
     model.to(device=device, memory_format=torch.channels_last)  # the same numbers, in an order that convolutions like
     x, y = x.to(device), y.to(device)
@@ -116,6 +119,7 @@ def fit(
     with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
         torch.manual_seed(seed)  # dropout draws from torch's own generator: it is lent a seed and put back
         history, best = restore(state, model, optimizer, draw) if state else ([], None)
+        network = spread(model)  # each process computes its share of a batch; here it is the network itself
         for first in range(len(history) * per_epoch, last, per_epoch):
             start = time.perf_counter()
             batches = torch.randperm(len(y), generator=draw).split(config.batch_size)
@@ -125,14 +129,14 @@ def fit(
             options = {"config": config, "augment": augment, "draw": draw, "small": sides[len(history)]}
             options["mirrored"] = (mirrored + len(history)) % 2 == 1 if alternate else None
             with bar(batches, f"epoch {entry['epoch']}/{config.epochs}", progress) as shown:
-                entry |= train_epoch(model, x, y, shown, optimizer, rates, **options)
+                entry |= train_epoch(network, x, y, shown, optimizer, rates, **options)
             if held_out is not None:
-                measured = evaluate(model, *held_out, precision=config.precision)
+                measured = evaluate(network, *held_out, precision=config.precision)
                 entry |= {f"val_{key}": value for key, value in measured.items()}
             history.append({**entry, "seconds": time.perf_counter() - start})
             if keep == "best" and entry["val_accuracy"] > max((e["val_accuracy"] for e in history[:-1]), default=-1):
                 best = {name: value.clone() for name, value in model.state_dict().items()}
-            if checkpoint and len(batches) == per_epoch:
+            if checkpoint and world.rank == 0 and len(batches) == per_epoch:
                 save_checkpoint(checkpoint, run, model, optimizer, draw, history, best)
             if progress:
                 say(history[-1], config.epochs)
