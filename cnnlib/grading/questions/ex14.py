@@ -4,6 +4,8 @@ import numpy as np
 
 from cnnlib.grading.question import Case, Cause, Question
 
+ALL = "of all examples"
+COMBINE = "{" + repr(ALL) + ": combine(gradients, weights)}"  # in a dict: an array of nan alone stands for its shape
 JORDAN = (3.4445, -4.7750, 2.0315)
 CUBIC = (1.5, -0.5)
 LEAST_RUNS = 5
@@ -58,15 +60,16 @@ def turned(
     absent=False,
     mirror=False,
     same=False,
+    late=False,
 ):
     """The quarter turns of 14.1, with the usual slips built in. Provided."""
     seen = epoch - (1 if shared else joined) + early
     turn = first + (0 if same else -seen if back else seen)
     turn = turn if endless else turn % (2 if mirror else 4)
-    return turn if absent else np.where(joined <= epoch, turn, -1)
+    return turn if absent else np.where(joined + late <= epoch, turn, -1)
 
 
-TURNS = ("shared", "early", "back", "endless", "absent", "mirror", "same")
+TURNS = ("shared", "early", "back", "endless", "absent", "mirror", "same", "late")
 
 
 def turning(**slips):
@@ -196,8 +199,8 @@ def not_white(kernels, inputs):
     found = np.sort(np.diag(between))
     k = np.abs(found - target).argmax()
     return (
-        f"sorted by size, variance {k} of what the kernels give is {found[k]:.3g}, want {target[k]:.3g}; the largest "
-        f"covariance between two kernels' outputs is {rest.max():.3g}, want 0."
+        f"sorted, smallest first, the outputs' variance number {k} is {found[k]:.3g}, want {target[k]:.3g}; the "
+        f"largest covariance between two kernels' outputs is {rest.max():.3g}, want 0."
     )
 
 
@@ -308,7 +311,7 @@ def draw_shards(rng):
         weights = [rng.uniform(0.2, 3, n) * (p not in ignored) for p, n in enumerate(counts)]
         gradients = [rng.standard_normal(5) + (0 if w.sum() else np.nan) for w in weights]
         inputs = {"gradients": gradients, "weights": weights}
-        cases.append(Case("gradient", inputs, call="combine(gradients, weights)"))
+        cases.append(Case("gradient", inputs, call=COMBINE))
     for n, processes in ((13, 4), (11, 3), (3, 5)):
         order, losses = rng.permutation(n), rng.uniform(0.1, 4, n)
         padded = np.resize(order, -(-n // processes) * processes)
@@ -334,17 +337,12 @@ def combined(gradients, weights, *, shares="weights", over="total"):
 
 def combination(**slips):
     """A cause's function for the first part of 14.4 with these slips. Provided."""
-    return lambda **inputs: combined(**inputs, **slips)
+    return lambda **inputs: {ALL: combined(**inputs, **slips)}
 
 
 def poisoned(gradients, weights):
     """What is left if a process without examples takes part. Provided."""
-    return np.full_like(gradients[0], np.nan)
-
-
-def spoiled(got, **_):
-    """got, if it is nan throughout, as a result that no array of nan stands for; else None. Provided."""
-    return got if isinstance(got, np.ndarray) and np.isnan(got).all() else None
+    return {ALL: np.full_like(gradients[0], np.nan)}
 
 
 def gathered(parts, order, *, blocks=False, unsorted=False, inverse=False, repeats=False, final=False):
@@ -527,7 +525,7 @@ QUESTIONS = [
             ("on paper", "random, in turn", "That is for random turns and three epochs.", 37 / 64),
             ("on paper", "two views", "There are four orientations, and three epochs.", 3 / 2),
             ("on paper", "only plain", "A photo can also have been seen in the mirrored way only.", 250),
-            ("on paper", "three epochs", "There are four epochs. The first may fall either way.", 1000),
+            ("on paper", "three epochs", "That would be for three epochs.", 1000),
             ("on paper", "both ways", "So many have been seen in both ways. How many in one only?", 3500),
             ("on paper", "four views", "Mirroring has two views.", 4000 * (3 / 4) ** 4),
             ("on paper", "one less", "After 10 epochs 5.6 % are still missing.", 10),
@@ -550,6 +548,13 @@ QUESTIONS = [
             ("in turn", "endless", "Four quarter turns are none.", turning(endless=True)),
             ("in turn", "absent", "Photos that are not there yet are to be -1.", turning(absent=True)),
             ("in turn", "mirror", "There are four orientations, not two.", turning(mirror=True)),
+            (
+                "in turn",
+                "chapter's",
+                "That is chapter 14's rule for two views, from a first epoch that all share.",
+                turning(shared=True, early=True, mirror=True),
+            ),
+            ("in turn", "late", "A photo is there from the epoch in which it joins.", turning(late=True)),
             ("in turn", "same", "That is the same orientation in every epoch.", turning(same=True)),
         ),
     ),
@@ -636,7 +641,7 @@ QUESTIONS = [
                 "gradient",
                 "nan",
                 "The gradient of a process without weights is nan, and 0 * nan is nan: leave it out.",
-                spoiled,
+                poisoned,
             ),
             (
                 "gradient",
