@@ -96,12 +96,12 @@ function compareArms(runs, accuracy, seeds) {
 
 /**
  * The ends of an axis for all differences. It stays where it is while seeds are taken away, so it holds the differences of any number
- * of seeds, and the intervals of all. A difference over eight times the median is cut off, so that it does not squeeze the others.
+ * of seeds, and the intervals of all. A difference over four times the median is cut off, so that it does not squeeze the others.
  */
 function overviewEnds(runs, accuracy) {
   const most = mostSeeds(runs, accuracy);
   const all = Array.from({ length: most }, (_, k) => compareArms(runs, accuracy, k + 1));
-  const limit = Math.max(0.1, 8 * medianOf(all.at(-1).map(({ difference }) => Math.abs(difference))));
+  const limit = Math.max(0.1, 4 * medianOf(all.at(-1).map(({ difference }) => Math.abs(difference))));
   const values = [...all.flat().map(({ difference }) => difference), ...all.at(-1).flatMap(({ low, high }) => [low, high])].filter(Number.isFinite);
   const [low, high] = [Math.max(-limit, Math.min(0, ...values)), Math.min(limit, Math.max(0, ...values))];
   const room = 0.06 * (high - low || 1);
@@ -233,6 +233,13 @@ function render({ model, el }) {
   return keepInStep({ model, host, update: draw, draw });
 }
 
+const TASKS = {
+  runs: "Look at how far apart the full recipe\u2019s runs lie: how large must a difference be before you believe it?",
+  guess: "Before you uncover them: which technique buys the most, and which buys less than these seeds can show?",
+  seeds: "Take seeds away one at a time: when does the sentence above stop being sure?",
+  hatched: "Choose a technique whose bar is hatched: do its runs lie among the full recipe\u2019s?",
+};
+
 /** The playground's elements, and how they show a state. */
 function makeView(controls, label) {
   let act; // what the reader can do: filled in by connect
@@ -242,7 +249,7 @@ function makeView(controls, label) {
   const pickAccuracy = chooser("accuracy", (words) => act.set({ accuracy: Object.keys(ACCURACIES).find((kind) => ACCURACIES[kind] === words) }));
   let most = 1;
   const seedStepper = stepper("seeds", 1, 999, (value) => value >= 1 && value <= most && act.set({ seeds: value }));
-  const seedsOf = h("span", { class: "note" });
+  const seedsOf = h("span", { class: "note seeds-of" });
   const sentence = h("p", { class: "sentence", role: "status" });
   const [strip, facts, overview] = [makeStrip(), makeFacts(), makeOverview((arm) => act.set({ technique: arm }), has("technique"))];
   const uncoverButton = button("Show results", () => act.uncover(), { class: "main" });
@@ -272,10 +279,8 @@ function makeView(controls, label) {
     say(sentence, covered ? "" : `${name[0].toUpperCase()}${name.slice(1)}: ${tell(technique, chosen)}`);
     facts.draw(chosen, covered);
     overview.draw(state, compared);
-    say(look, covered ? "Each mark is the run of one seed. Look at how far apart the full recipe\u2019s runs lie: how large must a difference be before you believe it?"
-      : "Each mark is the run of one seed, and the thick line is their mean. Take seeds away one at a time: when does the sentence above stop being sure?");
-    say(sort, covered ? "Before you uncover them: which technique buys the most, and which buys less than these seeds can show?"
-      : "A bar is the 95 % interval of a difference, full recipe minus the other. Choose a technique whose bar is hatched: do its runs lie among the full recipe\u2019s?");
+    say(look, `Each mark is the run of one seed${covered ? "" : ", and the thick line is their mean"}. ${covered ? TASKS.runs : has("seeds") ? TASKS.seeds : ""}`);
+    say(sort, covered ? TASKS.guess : `A bar is the 95 % interval of a difference, full recipe minus the other. ${has("technique") ? TASKS.hatched : ""}`);
     say(source, state.source && `${state.source} Each interval stands for itself: of 20 techniques that buy nothing, about one would have an interval without 0.`);
     uncoverButton.hidden = !covered;
   }
@@ -295,8 +300,8 @@ function makeStrip() {
     const marks = h("div", { class: `lane ${kind}` });
     return { name, number, marks, element: h("div", {}, h("p", { class: "heading" }, name, " ", number), marks) };
   });
-  const axis = h("div", { class: "axis" });
-  const plot = h("div", { class: "plot", role: "img" }, ...lanes.map(({ element }) => element), axis);
+  const [axis, unit] = [h("div", { class: "axis" }), h("p", { class: "note unit" })];
+  const plot = h("div", { class: "plot", role: "img" }, ...lanes.map(({ element }) => element), axis, unit);
 
   function draw({ runs, accuracy, seeds, technique, covered }) {
     const arms = [FULL, technique];
@@ -306,8 +311,9 @@ function makeStrip() {
     const at = (value) => `${((100 * (value - low)) / (high - low)).toFixed(2)}%`;
     const texts = arms.map((arm, k) => drawLane(lanes[k], k ? labelOf(arm) : "full recipe", covered && k ? [] : select(runs[arm], accuracy, seeds), at));
     if (!covered) drawGap(lanes[1].marks, arms.map((arm) => meanOf(select(runs[arm], accuracy, seeds))), at);
-    axis.replaceChildren(...ticksBetween(low, high, 4).map(([value, text]) => placed(h("span", {}, `${text}\u00a0%`), at(value))));
-    plot.setAttribute("aria-label", `accuracy, seed by seed. ${texts.join(". ")}.`);
+    axis.replaceChildren(...ticksBetween(low, high, 6).map(([value, text]) => placed(h("span", {}, text), at(value))));
+    say(unit, `test accuracy (%), ${accuracy === "tta" ? "with test-time augmentation" : "plain"}`);
+    plot.setAttribute("aria-label", `test accuracy, seed by seed. ${texts.join(". ")}.`);
   }
 
   return { element: plot, draw };
@@ -353,7 +359,7 @@ function makeFacts() {
     draw(chosen, covered) {
       element.hidden = covered;
       const known = Number.isFinite(chosen.low);
-      say(difference.value, `${signedFixed(chosen.difference)} points, ${known ? `95 % interval ${signedFixed(chosen.low)} to ${signedFixed(chosen.high)}` : "no interval"}`);
+      say(difference.value, `${signedFixed(chosen.difference)} points, ${known ? `95 % interval ${fixed(chosen.low)} to ${fixed(chosen.high)}` : "no interval"}`);
       seconds.element.hidden = !chosen.seconds;
       if (chosen.seconds) say(seconds.value, `${tellSeconds(chosen.arm, chosen.seconds)}`);
     },
@@ -365,7 +371,7 @@ function makeOverview(pick, picks) {
   const list = h("ul", { role: "list" });
   const axis = h("div", { class: "axis", "aria-hidden": "true" });
   const key = h("p", { class: "legend" }, h("span", { class: "swatch helps" }), "these seeds can show it", h("span", { class: "swatch uncertain" }), "uncertain");
-  const title = h("p", { class: "heading" }, h("b", {}, "All techniques"), " points of accuracy gained, and their intervals");
+  const title = h("p", { class: "heading" }, h("b", {}, "All techniques"), " points of accuracy that each buys, with 95 % intervals");
   let rows = {};
 
   function makeRow(arm) {
@@ -382,7 +388,7 @@ function makeOverview(pick, picks) {
     const ends = overviewEnds(runs, accuracy);
     for (const one of compared) drawRow(rows[one.arm], one, one.arm === technique, covered, ends);
     const at = (value) => `${((100 * (value - ends[0])) / (ends[1] - ends[0])).toFixed(2)}%`;
-    axis.replaceChildren(...(covered ? [] : ticksBetween(...ends, 4).map(([value, text]) => placed(h("span", {}, text), at(value)))));
+    axis.replaceChildren(...(covered ? [] : ticksBetween(...ends, 5).map(([value, text]) => placed(h("span", {}, text), at(value)))));
     key.hidden = covered;
   }
 
@@ -398,16 +404,19 @@ function makeOverview(pick, picks) {
     const verdict = verdictOf(one);
     const share = (value) => Math.min(1, Math.max(0, (value - low) / (high - low)));
     const known = !covered && Number.isFinite(one.low);
+    const beyond = one.difference < low || one.difference > high; // then an arrow at that end stands for it
+    const [from, to] = known ? [one.low, one.high] : [one.difference, one.difference];
     element.className = `${covered ? "covered" : verdict}${chosen ? " chosen" : ""}`;
     if (picks) name.setAttribute("aria-pressed", String(chosen));
     zero.style.left = `${100 * share(0)}%`;
-    bar.hidden = !known;
-    bar.className = `bar${one.low < low ? " cut-left" : ""}${one.high > high ? " cut-right" : ""}`;
-    bar.style.left = `${100 * share(one.low)}%`;
-    bar.style.right = `${100 - 100 * share(one.high)}%`;
-    zero.hidden = dot.hidden = covered;
+    bar.hidden = covered || !(known || beyond);
+    bar.className = `bar${from < low ? " cut-left" : ""}${to > high ? " cut-right" : ""}`;
+    bar.style.left = `min(${100 * share(from)}%, 100% - 16px)`;
+    bar.style.right = `min(${100 - 100 * share(to)}%, 100% - 16px)`;
+    zero.hidden = covered;
+    dot.hidden = covered || beyond;
     dot.style.left = `${100 * share(one.difference)}%`;
-    say(text, covered ? "?" : signedFixed(one.difference) + (known ? ` (${signedFixed(one.low)} to ${signedFixed(one.high)})` : ""));
+    say(text, covered ? "?" : signedFixed(one.difference) + (known ? ` (${fixed(one.low)} to ${fixed(one.high)})` : ""));
     say(word, covered ? "" : wordOf(one.arm, verdict));
   }
 
@@ -426,11 +435,13 @@ const OWN_STYLE = `
 .other .run { border-color: var(--other); border-radius: 2px; background: var(--ground); }
 .mean { top: 3px; bottom: 3px; width: 4px; margin-left: -2px; border-radius: 2px; background: var(--full); opacity: 0.75; }
 .other .mean { background: var(--other); }
-.other .mean.theirs { top: -70px; bottom: 3px; width: 0; margin-left: 0; background: none; border-left: 2px dashed var(--full); }
+.other .mean.theirs { width: 2px; margin-left: -1px; border-radius: 0; background: repeating-linear-gradient(var(--full) 0 4px, transparent 4px 7px); opacity: 1; }
 .gap { bottom: 0; height: 5px; background: repeating-linear-gradient(90deg, var(--soft) 0 3px, transparent 3px 6px); }
 .hidden-runs { left: 50%; top: 30%; color: var(--soft); }
+@container (max-width: 480px) { .seeds-of { align-self: end; padding-bottom: 8px; } }
 .axis { position: relative; height: 20px; margin: 3px 9px 0; font-size: 12.5px; color: var(--soft); }
 .axis span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
+.unit { text-align: center; margin-top: -2px; }
 .sentence { margin: 12px 0 6px; font-weight: 600; min-height: 1.4em; }
 dl { margin: 0 0 6px; }
 dl div { display: flex; flex-wrap: wrap; gap: 0 8px; margin: 2px 0; }
@@ -440,7 +451,7 @@ dd { margin: 0; flex: 1 1 230px; }
 .overview { margin-top: 18px; padding-top: 12px; border-top: 1px solid var(--faint); }
 .overview .heading { white-space: normal; }
 ul { list-style: none; margin: 0; padding: 0; }
-li { display: grid; grid-template-columns: 10.5em 1fr 12.5em 7em; gap: 0 10px; align-items: center; padding: 2px 6px; border-radius: 6px; }
+li { display: grid; grid-template-columns: 10em 1fr 11.6em 6em; gap: 0 10px; align-items: center; padding: 2px 6px; border-radius: 6px; }
 li.chosen { background: var(--panel); box-shadow: inset 0 0 0 1.5px var(--action); }
 .name { text-align: left; overflow-wrap: anywhere; line-height: 1.2; }
 button.name { border-color: transparent; background: none; padding: 2px 4px; text-decoration: underline; text-underline-offset: 3px; text-decoration-color: var(--line); }
@@ -450,28 +461,31 @@ button.name[aria-pressed="true"] { box-shadow: none; font-weight: 600; }
 .zero { top: 0; bottom: 0; border-left: 1.5px solid var(--line); }
 .bar { top: 7px; height: 12px; min-width: 3px; border: 1.5px solid var(--full); border-radius: 3px; background: var(--full); }
 .hurts .bar { border-color: var(--other); background: var(--other); }
-.uncertain .bar { border: 1.5px dashed var(--soft); background: repeating-linear-gradient(45deg, transparent 0 4px, var(--line) 4px 5.5px); }
-.cut-left { border-left: 0; border-top-left-radius: 0; border-bottom-left-radius: 0; }
-.cut-right { border-right: 0; border-top-right-radius: 0; border-bottom-right-radius: 0; }
-.cut-left::before, .cut-right::after { position: absolute; top: -6px; font-size: 13px; color: var(--text); }
-.cut-left::before { content: "\\25C2" / ""; left: -9px; }
-.cut-right::after { content: "\\25B8" / ""; right: -9px; }
-.dot { top: 3px; height: 20px; width: 4px; margin-left: -2px; background: var(--text); border: 1px solid var(--ground); box-sizing: content-box; border-radius: 2px; }
+.uncertain .bar, .unknown .bar { border: 1.5px dashed var(--soft); background: repeating-linear-gradient(45deg, transparent 0 4px, var(--line) 4px 5.5px); }
+.cut-left { clip-path: polygon(8px 0, 100% 0, 100% 100%, 8px 100%, 0 50%); }
+.cut-right { clip-path: polygon(0 0, calc(100% - 8px) 0, 100% 50%, calc(100% - 8px) 100%, 0 100%); }
+.cut-left.cut-right { clip-path: polygon(8px 0, calc(100% - 8px) 0, 100% 50%, calc(100% - 8px) 100%, 8px 100%, 0 50%); }
+.dot { top: 3px; height: 20px; width: 2px; margin-left: -2px; background: var(--text); border: 1px solid var(--ground); box-sizing: content-box; border-radius: 2px; }
 .unknown .dot { width: 9px; height: 9px; top: 8px; margin-left: -5px; border: 2px solid var(--soft); background: var(--ground); border-radius: 50%; }
 .value { font-size: 14px; white-space: nowrap; }
 .word { font-size: 14px; color: var(--soft); }
 .helps .word, .hurts .word { font-weight: 600; color: var(--text); }
-.scale { display: grid; grid-template-columns: 10.5em 1fr 12.5em 7em; gap: 0 10px; padding: 0 6px; }
+.scale { display: grid; grid-template-columns: 10em 1fr 11.6em 6em; gap: 0 10px; padding: 0 6px; }
 .scale .axis { grid-column: 2; margin: 0; }
 .swatch { width: 24px; height: 12px; border: 1.5px solid var(--full); border-radius: 3px; background: var(--full); }
 .swatch.uncertain { margin-left: 10px; border: 1.5px dashed var(--soft); background: repeating-linear-gradient(45deg, transparent 0 4px, var(--line) 4px 5.5px); }
 .row.middle { margin-top: 12px; }
 @container (max-width: 620px) {
-  li { grid-template-columns: 1fr auto; padding: 6px; }
+  li { grid-template-columns: 1fr auto; padding: 3px 6px; }
   li .name { grid-column: 1; }
   .word { grid-column: 2; grid-row: 1; text-align: right; }
   .track { grid-column: 1 / -1; margin: 0 9px; }
   .value { grid-column: 1 / -1; color: var(--soft); }
+  .track { height: 22px; }
+  .bar { top: 5px; }
+  .dot { top: 1px; }
+  .unknown .dot { top: 6px; }
+  .value { padding-left: 4px; }
   .scale { grid-template-columns: 1fr; }
   .scale .axis { grid-column: 1; margin: 0 9px; }
 }
