@@ -76,10 +76,11 @@ function verdictOf({ difference, least, low, high }) {
   return shown ? (difference > 0 ? "helps" : "hurts") : "uncertain";
 }
 
-/** Medians of the seconds of both, and whether one always took longer than the other. Undefined where none were recorded. */
+/** Medians of the seconds of both, and whether their means differ surely: the interval leaves out 0. Undefined where none were recorded. */
 function compareSeconds(a = [], b = []) {
   if (!a.length || !b.length) return undefined;
-  return { medians: [medianOf(a), medianOf(b)], ratio: medianOf(a) / medianOf(b), apart: Math.max(...a) < Math.min(...b) || Math.max(...b) < Math.min(...a) };
+  const { low, high, runs } = compareRuns(a, b);
+  return { runs, medians: [medianOf(a), medianOf(b)], ratio: medianOf(a) / medianOf(b), apart: low > 0 || high < 0 };
 }
 
 /** The first `seeds` results of an arm, accuracies in percent. @param {Arm} arm */
@@ -163,10 +164,11 @@ function tell(arm, compared) {
 }
 
 /** The seconds that a technique buys or costs, as a sentence. */
-function tellSeconds(arm, { medians: [full, other], ratio, apart }) {
+function tellSeconds(arm, { runs, medians: [full, other], ratio, apart }) {
   const [withIt, without] = leavesOut(arm) ? ["with it", "without"] : ["for the full recipe", `for ${labelOf(arm)}`];
   const facts = `${fixed(full, 1)} s ${withIt} and ${fixed(other, 1)} s ${without}, ${fixed(ratio)} times as long`;
-  if (!apart) return `${facts}. The runs overlap: uncertain.`;
+  if (Math.min(...runs) < 2) return `${facts}. One run each shows nothing about the spread.`;
+  if (!apart) return `${facts}. These runs cannot tell which is quicker.`;
   return `${facts}. ${leavesOut(arm) ? "It" : "The full recipe"} ${ratio < 1 ? "saves" : "costs"} ${fixed(Math.abs(full - other), 1)} s a run.`;
 }
 
@@ -461,7 +463,8 @@ button.name[aria-pressed="true"] { box-shadow: none; font-weight: 600; }
 .zero { top: 0; bottom: 0; border-left: 1.5px solid var(--line); }
 .bar { top: 7px; height: 12px; min-width: 3px; border: 1.5px solid var(--full); border-radius: 3px; background: var(--full); }
 .hurts .bar { border-color: var(--other); background: var(--other); }
-.uncertain .bar, .unknown .bar { border: 1.5px dashed var(--soft); background: repeating-linear-gradient(45deg, transparent 0 4px, var(--line) 4px 5.5px); }
+.unknown .bar { border: 0; background: var(--soft); }
+.uncertain .bar { border: 1.5px dashed var(--soft); background: repeating-linear-gradient(45deg, transparent 0 4px, var(--line) 4px 5.5px); }
 .cut-left { clip-path: polygon(8px 0, 100% 0, 100% 100%, 8px 100%, 0 50%); }
 .cut-right { clip-path: polygon(0 0, calc(100% - 8px) 0, 100% 50%, calc(100% - 8px) 100%, 0 100%); }
 .cut-left.cut-right { clip-path: polygon(8px 0, calc(100% - 8px) 0, 100% 50%, calc(100% - 8px) 100%, 8px 100%, 0 50%); }
@@ -486,6 +489,8 @@ button.name[aria-pressed="true"] { box-shadow: none; font-weight: 600; }
   .dot { top: 1px; }
   .unknown .dot { top: 6px; }
   .value { padding-left: 4px; }
+  .covered .track { display: none; }
+  .covered .value { grid-area: 1 / 2; padding-right: 8px; }
   .scale { grid-template-columns: 1fr; }
   .scale .axis { grid-column: 1; margin: 0 9px; }
 }

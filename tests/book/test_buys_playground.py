@@ -178,13 +178,15 @@ def test_seconds_are_bought_paid_or_uncertain(new_page):
         ("no_flips", [10, 12, 11], [20, 22, 21]),
         ("no_flips", [20, 22], [10, 12]),
         ("no_flips", [10, 12, 11], [11, 13, 10]),
+        ("no_flips", [10], [20]),
         ("with_dropout", [10, 12, 11], [20, 22, 21]),
     ]
     body = "return values[0].map(([arm, a, b]) => m.tellSeconds(arm, m.compareSeconds(a, b)));"
     assert computed(new_page("index.html"), "buys", body, cases) == [
         "11.0 s with it and 21.0 s without, 0.52 times as long. It saves 10.0 s a run.",
         "21.0 s with it and 11.0 s without, 1.91 times as long. It costs 10.0 s a run.",
-        "11.0 s with it and 11.0 s without, 1.00 times as long. The runs overlap: uncertain.",
+        "11.0 s with it and 11.0 s without, 1.00 times as long. These runs cannot tell which is quicker.",
+        "10.0 s with it and 20.0 s without, 0.50 times as long. One run each shows nothing about the spread.",
         "11.0 s for the full recipe and 21.0 s for with dropout, 0.52 times as long. "
         "The full recipe saves 10.0 s a run.",
     ]
