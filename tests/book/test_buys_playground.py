@@ -313,7 +313,7 @@ def test_predict_hides_the_results_until_they_are_asked_for(new_page):
     assert found.locator(".other .run, .bar:visible, .dot:visible").count() == 0
     found.get_by_role("button", name="crop", exact=True).click()
     assert "no crop: hidden" in found.locator(".plot").get_attribute("aria-label")
-    assert not re.search(r"93\.|94\.2\d|points lower", found.locator(".playground").inner_text())
+    assert not re.search(r"93\.[0-8]|94\.2|points lower", found.locator(".playground").inner_text())
     press(found, "Show results")
     assert sentence(found).endswith("It hurts.")
     assert rows(found)[0][0] == "schedule"
@@ -435,7 +435,7 @@ def test_in_jupyterlab_python_reads_the_choice_and_sets_it(notebook):
         f"import json\nfrom cnnlib.playground import buys_playground\nstudy = json.loads({json.dumps(STUDY)!r})",
         "p = buys_playground(study, technique='no_flips', seeds=3)\np",
         "print(p.technique, p.accuracy, p.seeds, round(p.difference, 2))",
-        "p.technique, p.seeds = 'no_whitening', 4",
+        "p.technique, p.seeds = 'no_whitening', 3",
     )
     opened.run_cell(0)
     found = opened.run_cell(1).locator(".jp-OutputArea-output")
@@ -445,4 +445,4 @@ def test_in_jupyterlab_python_reads_the_choice_and_sets_it(notebook):
     found.get_by_role("button", name="more seeds").click()
     opened.wait_for_print(2, "no_crop plain 5 -0.21")
     opened.run_cell(3)
-    found.get_by_text("Whitening: 0.83 points").wait_for()
+    found.get_by_text("Whitening: 0.81 points").wait_for()
