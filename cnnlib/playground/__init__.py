@@ -1,6 +1,7 @@
 """Playgrounds: figures that one moves, alive in the book without Python and in JupyterLab with one's own arrays."""
 
 from cnnlib.playground.blocks import BlocksPlayground, blocks_playground
+from cnnlib.playground.buys import BuysPlayground, buys_playground
 from cnnlib.playground.channels import ChannelsPlayground, channels_playground
 from cnnlib.playground.depth import DepthPlayground, depth_playground
 from cnnlib.playground.digit import DigitPlayground, digit_playground
@@ -17,6 +18,7 @@ from cnnlib.playground.tracer import TracerPlayground, tracer_playground
 
 __all__ = [
     "BlocksPlayground",
+    "BuysPlayground",
     "ChannelsPlayground",
     "DepthPlayground",
     "DigitPlayground",
@@ -31,6 +33,7 @@ __all__ = [
     "PoolingPlayground",
     "TracerPlayground",
     "blocks_playground",
+    "buys_playground",
     "channels_playground",
     "depth_playground",
     "digit_playground",
