@@ -140,14 +140,26 @@ WRONG = [
     ("14.2", "times for divided by", whiten((".rsqrt()", ".sqrt()")), "do not multiply"),
     ("14.2", "not scaled", whiten((KERNELS, "vectors.T")), "not scaled"),
     ("14.2", "sum for mean", whiten(("off.T @ off / len(off)", "off.T @ off")), "not a sum"),
-    ("14.2", "rows for columns", whiten((KERNELS, "vectors * scale")), "columns of what eigh"),
-    ("14.2", "rows for columns, rows scaled", whiten((KERNELS, "vectors * scale[:, None]")), "columns of what eigh"),
+    ("14.2", "rows for columns", whiten((KERNELS, "vectors * scale")), "along which axis you divide"),
+    (
+        "14.2",
+        "rows for columns, rows scaled",
+        whiten((KERNELS, "vectors * scale[:, None]")),
+        "along which axis you divide",
+    ),
     ("14.2", "turned back", whiten((KERNELS, "vectors * scale @ vectors.T")), "not a mixture"),
     (
         "14.2",
         "patches side by side",
         whiten(("F.unfold(images, size)", "F.unfold(images, size, stride=size)")),
         "overlap",
+    ),
+    ("14.2", "roots along the wrong axis", whiten((KERNELS, "vectors.T * scale")), "along which axis you divide"),
+    (
+        "14.2",
+        "patches torn apart",
+        whiten((".transpose(1, 2).flatten(0, 1)", ".reshape(-1, images.shape[1] * size[0] * size[1])")),
+        "torn apart",
     ),
     (
         "14.2",

@@ -94,12 +94,12 @@ def draw_images(rng):
     return cases
 
 
-def patches_of(images, size, *, apart=False, swap=False, last=False):
+def patches_of(images, size, *, apart=False, swap=False, last=False, torn=False):
     """All patches, (patches, C K L), with the usual slips built in. Provided."""
     size = tuple(size[::-1] if swap else size)
     windows = np.lib.stride_tricks.sliding_window_view(images, size, axis=(2, 3))
     windows = windows[:, :, :: size[0], :: size[1]] if apart else windows
-    order = (0, 2, 3, 4, 5, 1) if last else (0, 2, 3, 1, 4, 5)
+    order = (0, 1, 4, 5, 2, 3) if torn else (0, 2, 3, 4, 5, 1) if last else (0, 2, 3, 1, 4, 5)
     return windows.transpose(order).reshape(-1, images.shape[1] * size[0] * size[1])
 
 
@@ -132,6 +132,10 @@ def squares(images, size, eps, *, scale="root", relative=-1, rows=None, **slips)
     return vectors @ np.diag(factors**2) @ vectors.T
 
 
+AXES = (
+    "the rows are not eigenvectors, each divided by its own root. eigh returns eigenvectors as columns: look where you "
+    "transpose, and along which axis you divide."
+)
 WHITE = (
     ("the mean of the patches was not subtracted before their covariance was taken.", {"center": "none"}),
     ("one mean was subtracted from all numbers. Each of the C * K * L places has its own.", {"center": "one"}),
@@ -144,11 +148,15 @@ WHITE = (
     ("strong directions became stronger: divide by the root, do not multiply.", {"scale": "times"}),
     ("the directions are right, but not scaled: divide each by a root.", {"scale": "none"}),
     ("a covariance is a mean over patches, not a sum.", {"scale": "sum"}),
-    ("eigenvectors are the columns of what eigh returns: transpose it to get a kernel in each row.", {"rows": "plain"}),
-    ("eigenvectors are the columns of what eigh returns: transpose it to get a kernel in each row.", {"rows": "rows"}),
+    (AXES, {"rows": "plain"}),
+    (AXES, {"rows": "rows"}),
     ("the patches overlap: there is one at every place, not one in every K rows and L columns.", {"apart": True}),
     ("the patches are L rows high and K columns wide. Rows come first in size.", {"swap": True}),
     ("the numbers of a patch lie in another order than those of a kernel, (C, K, L).", {"last": True}),
+    (
+        "the patches were torn apart: unfold returns (N, C * K * L, places), so transpose before you reshape.",
+        {"torn": True},
+    ),
 )
 
 
