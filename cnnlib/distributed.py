@@ -34,7 +34,7 @@ def world():
     """The World that torchrun has told this process of, or one process.
 
     Raises ValueError if the environment contradicts itself.
-    Built in chapter 14.
+    Provided.
     """
     if dist.is_available() and dist.is_initialized():
         return World(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", 0)))
@@ -58,7 +58,7 @@ def join(device="cpu"):
     Returns the World. CPUs talk by gloo, GPUs by nccl. A second call changes nothing.
     Raises ValueError if there are more processes than GPUs here, or the device is another,
     RuntimeError if the others cannot be reached.
-    Built in chapter 14.
+    Provided.
     """
     here, device = world(), str(device)
     if here.size == 1:
@@ -135,7 +135,7 @@ class SumOverProcesses(torch.autograd.Function):
     """The sum of a tensor over all processes, which each of them gets.
 
     Each copy of the sum may be used by its process, so the gradients of all copies add up on the way back.
-    Built in chapter 14.
+    Provided.
     """
 
     @staticmethod
@@ -168,7 +168,7 @@ class Spread(nn.Module):
     process's gradients come from its own images. As the losses of all processes add up, their sum is `size` times what
     it should be, and DistributedDataParallel divides by `size`: an image counts the same in a small share as in a large
     one. A batch with fewer images than processes is computed by all of them, whole.
-    Built in chapter 14.
+    Provided.
     """
 
     def __init__(self, model):
@@ -196,7 +196,7 @@ class AcrossTheBatch(TorchFunctionMode):
     They are the two functions in which an image's result depends on more than the image: on the statistics of the
     batch, and on its place in what is drawn. torch's SyncBatchNorm does the first for GPUs only.
     images: how many the whole batch has    own: the slice of them that is here
-    Built in chapter 14.
+    Provided.
     """
 
     def __init__(self, images, own):
@@ -221,7 +221,7 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
     """torch.nn.functional.batch_norm with the statistics of the batches of all processes.
 
     x: (N, C, ...), another N in each process    Returns a tensor like x; running statistics are updated in place.
-    Built in chapter 14.
+    Provided.
     """
     if not training:
         return F.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
