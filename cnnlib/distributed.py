@@ -34,7 +34,7 @@ def world():
     """The World that torchrun has told this process of, or one process.
 
     Raises ValueError if the environment contradicts itself.
-    Built in chapter 14.
+    Provided.
     """
     if dist.is_available() and dist.is_initialized():
         return World(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", 0)))
@@ -58,7 +58,7 @@ def join(device="cpu"):
     Returns the World. CPUs talk by gloo, GPUs by nccl. A second call changes nothing.
     Raises ValueError if there are more processes than GPUs here, or the device is another,
     RuntimeError if the others cannot be reached.
-    Built in chapter 14.
+    Provided.
     """
     here, device = world(), str(device)
     if here.size == 1:
@@ -126,7 +126,7 @@ def together(device="cpu"):
 def share(n, here):
     """Which of n rows are a process's own: a slice. The shares of all processes cover each row once.
 
-    Built in chapter 14.
+    Provided.
     """
     return slice(n * here.rank // here.size, n * (here.rank + 1) // here.size)
 
@@ -135,7 +135,7 @@ class SumOverProcesses(torch.autograd.Function):
     """The sum of a tensor over all processes, which each of them gets.
 
     Each copy of the sum may be used by its process, so the gradients of all copies add up on the way back.
-    Built in chapter 14.
+    Provided.
     """
 
     @staticmethod
@@ -168,7 +168,7 @@ class Spread(nn.Module):
     process's gradients come from its own images. As the losses of all processes add up, their sum is `size` times what
     it should be, and DistributedDataParallel divides by `size`: an image counts the same in a small share as in a large
     one. A batch with fewer images than processes is computed by all of them, whole.
-    Built in chapter 14.
+    Provided.
     """
 
     def __init__(self, model):
@@ -196,7 +196,7 @@ class AcrossTheBatch(TorchFunctionMode):
     They are the two functions in which an image's result depends on more than the image: on the statistics of the
     batch, and on its place in what is drawn. torch's SyncBatchNorm does the first for GPUs only.
     images: how many the whole batch has    own: the slice of them that is here
-    Built in chapter 14.
+    Provided.
     """
 
     def __init__(self, images, own):
@@ -221,7 +221,7 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
     """torch.nn.functional.batch_norm with the statistics of the batches of all processes.
 
     x: (N, C, ...), another N in each process    Returns a tensor like x; running statistics are updated in place.
-    Built in chapter 14.
+    Provided.
     """
     if not training:
         return F.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
@@ -266,7 +266,7 @@ def step_seconds(compute, processes, *, size, bandwidth, latency=0.0):
 
     compute: seconds of the step in one process    size: bytes of the gradients    latency: seconds, once a step
     bandwidth: bytes a second from a process to its neighbor in the ring; each sends 2 (n - 1) / n of the gradients
-    Built in chapter 14.
+    Provided.
     """
     traffic = 2 * (processes - 1) / processes * size
     return compute / processes + traffic / bandwidth + (latency if processes > 1 else 0)
