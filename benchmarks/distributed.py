@@ -1,4 +1,4 @@
-"""What a second process costs and buys here: `python benchmarks/distributed.py [--rounds 3] [--epochs 6] [--json PATH]`.
+"""What a second process costs and buys: `python benchmarks/distributed.py [--rounds 3] [--epochs 6] [--json PATH]`.
 
 `cnnlib.train.fit` takes steps of 128 images of 32x32 in one process with one thread, in one process with two threads,
 and, by torchrun, in two processes with one thread each. The three take turns, a process (or two) of its own each time.
