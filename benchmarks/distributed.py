@@ -1,4 +1,4 @@
-"""What a second process costs and buys on this machine: `python benchmarks/distributed.py [--rounds 3] [--json PATH]`.
+"""What a second process costs and buys: `python benchmarks/distributed.py [--rounds 3] [--epochs 6] [--json PATH]`.
 
 `cnnlib.train.fit` takes steps of 128 images of 32x32 in one process with one thread, in one process with two threads,
 and, by torchrun, in two processes with one thread each. The three take turns, a process (or two) of its own each time.
@@ -31,19 +31,19 @@ from cnnlib.train import Config, fit, seeded
 
 NETWORKS = {"SmallCNN": SmallCNN, "quarter ResNet-18": partial(ResNet, (16, 32, 64, 128), (2, 2, 2, 2))}
 WAYS = {"one process, one thread": (1, 1), "one process, two threads": (1, 2), "two processes": (2, 1)}
-BATCH, STEPS, EPOCHS = 128, 4, 6  # the first epoch warms up and is not counted
+BATCH, STEPS = 128, 4  # images of a step, steps of an epoch; the first epoch warms up and is not counted
 BUCKET = 25 * 2**20  # bytes of gradients that DistributedDataParallel sums at once
 STEP = {"images": 128, "seconds": 0.010}  # of ResNet-18 on one GPU: assumed, so that the table can be worked out
 
 
-def worker(name):
+def worker(name, epochs):
     """In one process, or in each of those that torchrun has started: time epochs of STEPS steps, and sums."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(STEPS * BATCH, 3, 32, 32, generator=generator)
     y = torch.randint(0, 10, (len(x),), generator=generator)
     model = seeded(NETWORKS[name], 0)
     world = join()
-    config = Config(epochs=EPOCHS, batch_size=BATCH, optimizer="sgd", lr=0.01)
+    config = Config(epochs=epochs, batch_size=BATCH, optimizer="sgd", lr=0.01)
     seconds = [entry["seconds"] / STEPS for entry in fit(model, x, y, config)[1:]]
     found = {"step": statistics.median(seconds)}
     if world.size > 1:
@@ -63,13 +63,13 @@ def sums(count, *, times=15):
     return statistics.median(taken[3:])
 
 
-def measure(name, way):
+def measure(name, way, epochs):
     """Run a worker in a process of its own, or in two."""
     processes, threads = WAYS[way]
     command = [sys.executable]
     if processes > 1:
         command += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command += [__file__, "--worker", name]
+    command += [__file__, "--worker", name, "--epochs", str(epochs)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -81,9 +81,9 @@ def sums_of_a_step(model):
     return 4 * norms + 2 + math.ceil(4 * count_parameters(model) / BUCKET)
 
 
-def compare(name, rounds):
+def compare(name, rounds, epochs):
     """All that is measured of a network, and what the model of a step makes of it."""
-    runs = [{way: measure(name, way) for way in WAYS} for _ in range(rounds)]
+    runs = [{way: measure(name, way, epochs) for way in WAYS} for _ in range(rounds)]
     model = NETWORKS[name]()
     steps = {way: statistics.median(run[way]["step"] for run in runs) for way in WAYS}
     whole, small = (statistics.median(run["two processes"][key] for run in runs) for key in ("sum", "small sum"))
@@ -150,14 +150,15 @@ def show(found):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=6, help=f"of {STEPS} steps; the first one is not counted")
     parser.add_argument("--json", help="write what was measured here as well")
     parser.add_argument("--worker", choices=NETWORKS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
-        return worker(args.worker)
+        return worker(args.worker, args.epochs)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     found = {"processor": processor(), "torch": torch.__version__, "load before": load, "rounds": args.rounds}
-    found |= {"networks": {name: compare(name, args.rounds) for name in NETWORKS}, "outlook": outlook()}
+    found |= {"networks": {name: compare(name, args.rounds, args.epochs) for name in NETWORKS}, "outlook": outlook()}
     show(found)
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:

@@ -34,6 +34,7 @@ TAUGHT = [
     "train",
     "checks",
     "checkpoints",
+    "distributed",
     "machine",
     "ledger",
     "explain",
