@@ -97,13 +97,14 @@ def settings(config):
     Raises ValueError if they are no train.Config or one of them cannot be.
     Provided.
     """
-    from cnnlib.checks import check_config
+    from cnnlib.checks import check_config, plain_sides
     from cnnlib.train import Config
 
     if type(config) is not Config:
         raise ValueError(f"CONFIG is a {type(config).__name__}: settings are made by Config(epochs=3, ...).")
     check_config(config)
-    plain = {field.name: field.type(getattr(config, field.name)) for field in fields(Config)}
+    kinds = {field.name: field.type for field in fields(Config)} | {"small_size": plain_sides}
+    plain = {name: kind(getattr(config, name)) for name, kind in kinds.items()}
     return replace(Config(**plain), precision="float32")
 
 

@@ -106,7 +106,15 @@ def check_run(model, config, keep, validation, seed, steps, augment):
         raise ValueError(f"augment is a {type(augment).__name__}: a function of images and a generator is wanted.")
     check_network(model)
     own = {name: value.item() for name, value in vars(config).items() if isinstance(value, np.generic)}
-    return replace(config, **own)
+    return replace(config, **{**own, "small_size": plain_sides(config.small_size)})
+
+
+def plain_sides(size):
+    """A Config's small_size in Python's own whole numbers: one, or a tuple of them.
+
+    Provided.
+    """
+    return tuple(map(int, size)) if isinstance(size, tuple) else int(size)
 
 
 def check_alternate(alternate, x):

@@ -49,6 +49,7 @@ def of_exercise_17_1():
 def test_costs_are_those_counted_by_hand():
     small_first = replace(CONFIG, epochs=5, small_epochs=3, small_size=24)
     found = costs(of_exercise_17_1, small_first)
+    assert costs(of_exercise_17_1, replace(small_first, small_size=(24, 24, 24))) == found
     assert found == {"parameters": 5_418, "macs": 1_622_336, "work": 10_000 * (2 * 1_622_336 + 3 * 912_704)}
 
 

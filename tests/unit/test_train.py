@@ -781,7 +781,8 @@ def test_a_checkpoint_is_at_home_with_the_same_run_in_another_form(finished, uni
 
 
 def test_settings_that_are_numpy_numbers_can_be_stored_and_read_again(tmp_path):
-    config = replace(LONG, epochs=np.int8(2), batch_size=np.int8(16), lr=np.float32(0.02), small_epochs=np.int8(0))
+    numbers = {"epochs": np.int8(2), "batch_size": np.int8(16), "lr": np.float32(0.02), "small_epochs": np.int8(2)}
+    config = replace(LONG, **numbers, small_size=(np.int16(8), np.int16(8)))
     first, again = (fit(network(), X, Y, config, checkpoint=tmp_path / "run.pt", seed=np.int16(3)) for _ in range(2))
     assert first == again
 
