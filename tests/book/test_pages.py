@@ -73,6 +73,7 @@ LINKS = [  # page, playground, settings in the address, what they mean
     ("05_gradients", "flow", "stride=2&pixel=1,2", {"stride": 2, "pixel": [1, 2]}),
     ("08_two_convolutions", "digit", "center=off&example=7 in a corner", {"center": False, "example": "7 in a corner"}),
     ("13_resnet", "depth", "depth=50&rate=0.1", {"depth": 50, "rate": 0.1}),
+    ("14_train_fast", "buys", "technique=no_whitening&seeds=2", {"technique": "no_whitening", "seeds": 2}),
     ("15_transposed_convolution_and_unet", "paint", "stride=3&at=1,2", {"stride": 3, "at": [1, 2]}),
     ("15_transposed_convolution_and_unet", "generate", "at=1,-0.5&show=map", {"at": [1, -0.5], "show": "map"}),
 ]
