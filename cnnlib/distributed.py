@@ -140,12 +140,14 @@ class SumOverProcesses(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x):
+        """The sum of x over all processes."""
         x = x.detach().clone(memory_format=torch.contiguous_format)
         dist.all_reduce(x)
         return x
 
     @staticmethod
     def backward(ctx, dy):
+        """The sum of all processes' gradients."""
         return SumOverProcesses.forward(ctx, dy)
 
 
