@@ -89,7 +89,7 @@ def meeting_place():
 
     After a restart torchrun hands the old store out again, with the addresses of the dead in it (pytorch issue 135712).
     On one machine the number of the restart keeps the lives apart. Several machines may count differently: start them
-    with TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1, and each life gets a store of its own.
+    with the sharing of the store switched off, as chapter 14 shows, and each life gets a store of its own.
     Provided.
     """
     from torch.distributed.rendezvous import rendezvous
