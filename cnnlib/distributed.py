@@ -151,7 +151,12 @@ class SumOverProcesses(torch.autograd.Function):
         return SumOverProcesses.forward(ctx, dy)
 
 
-add_up = SumOverProcesses.apply
+def add_up(x):
+    """The sum of a tensor over all processes, with a way back for its gradients; the same shape.
+
+    Provided.
+    """
+    return SumOverProcesses.apply(x)
 
 
 def spread(model):
