@@ -48,12 +48,12 @@ FAST = {  # chapter 14: the whole recipe, of which each arm of "fast_ablation" l
     "watch": False,
     "ship": False,
 }
-FAST_SMALL = {  # half the width, a part of the images, half the epochs: the techniques are compared on it
+FAST_SMALL = {  # half the width, a part of the images, fewer epochs: the techniques are compared on it
     **FAST,
     "arguments": {"widths": (32, 128, 128)},
     "images": 20_000,
     "config": replace(FAST["config"], epochs=4, small_epochs=3, small_size=(20, 24, 28)),
-    "average": False,  # six views cost as much as a third of the training
+    "average": False,  # six views of each test image would cost too much here
 }
 THREE_CONV = {  # as its origin trains it; nothing but the number of images differs between its two protocols
     "model": models.ThreeConvCNN,

@@ -470,6 +470,11 @@ def test_alternating_flips_show_each_image_as_it_is_and_mirrored_in_turn():
     assert 8 < sum(turned[0].values()) < 32  # whether in the first epoch is drawn for each image
 
 
+def test_alternating_flips_want_images_that_can_be_mirrored():
+    with pytest.raises(ValueError, match=r"x is \(8, 4\): with alternate, images \(N, C, H, W\) are wanted"):
+        fit(nn.Linear(4, 3), torch.zeros(8, 4), torch.arange(8) % 3, alternate=True)
+
+
 def test_a_run_with_alternating_flips_goes_on_as_if_it_had_not_been_stopped(tmp_path):
     x, y = examples(40)
     config, options = Config(epochs=4, batch_size=16), {"alternate": True, "seed": 5}
