@@ -550,11 +550,11 @@ def run(name, *, device="cpu", log=print, progress=False):
     Provided.
     """
     recipe, device = find(name), str(machine.check_device(device))
+    if "learns" in recipe and distributed.world().size > 1:
+        raise ValueError(f"{name} learns {recipe['learns']}, which is done by one process: leave torchrun out.")
     (x, y, images), (test_x, test_y, _) = tensors(name, "train"), tensors(name, "test")
     if images.source != recipe["data"]:
         raise RuntimeError(f"{name} is recorded on {recipe['data']}, but only {images.source} is here.")
-    if "learns" in recipe and distributed.world().size > 1:
-        raise ValueError(f"{name} learns {recipe['learns']}, which is done by one process: leave torchrun out.")
     where, runs, first = circumstances(name, device), [], None
     watched = {False: None, True: (test_x, test_y), "rest": tensors(name, "rest")[:2]}[recipe["watch"]]
     evaluate = pictures.evaluate if "learns" in recipe else train.evaluate
