@@ -1,14 +1,18 @@
 """Makes what lists the chapters outside the book: start.md, on which `make lab` opens, and the README's table.
 
-Titles and order come from _toc.yml, minutes and seconds from the chapters' first cells: python _ext/overview.py.
+Titles and order come from _toc.yml, minutes and seconds from the chapters' first cells, and the minutes of the
+capstone, which is an exercise, from its tasks: python _ext/overview.py.
 """
 
+import json
+import re
 from pathlib import Path
 
 import yaml
 from contents import facts
 
 ROOT = Path(__file__).resolve().parents[1]
+TASK = re.compile(r"^\*Level \d of \d, (\d+) minutes,", re.MULTILINE)
 MARKS = ("<!-- chapters: made by `make pages` -->\n", "<!-- end of chapters -->\n")
 START = """# Convolutional Neural Networks, from the Kernel Up
 
@@ -20,12 +24,19 @@ goes wrong.
 
 {table}
 Minutes are for reading, and for working through the code as well; seconds are for running the whole notebook on two
-cores without a GPU.
+cores without a GPU. The capstone is an exercise, and its minutes are those that its tasks announce, added up.
 
 Something does not run? See [set-up and troubleshooting](chapters/setup.md). Terms are in the
 [glossary](chapters/glossary.md), letters on the page about [notation](chapters/notation.md), sources in the
 [bibliography](chapters/bibliography.md).
 """
+
+
+def minutes_of_tasks(path):
+    """The minutes that the tasks of an exercise announce, added up; "" if none does."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    minutes = [int(number) for cell in cells for number in TASK.findall("".join(cell["source"]))]
+    return str(sum(minutes)) if minutes else ""
 
 
 def table(root=ROOT):
@@ -37,10 +48,12 @@ def table(root=ROOT):
         if chapters:
             lines.append(f"| **{part['caption']}** | | | | |")
         for chapter in chapters:
-            told = facts(root / f"{chapter['file']}.ipynb")
+            path = root / f"{chapter['file']}.ipynb"
+            title, reading, coding, seconds, _ = facts(path)
+            told = [reading or "-", coding or minutes_of_tasks(path) or "-", seconds or "-"]
             exercise = [f"[exercise]({section['file']}.ipynb)" for section in chapter.get("sections", [])]
-            link = f"[{chapter.get('title', told[0])}]({chapter['file']}.ipynb)"
-            lines.append(f"| {link} | {', '.join(exercise) or '-'} | {' | '.join(told[1:4])} |")
+            link = f"[{chapter.get('title', title)}]({chapter['file']}.ipynb)"
+            lines.append(f"| {link} | {', '.join(exercise) or '-'} | {' | '.join(told)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -309,7 +309,7 @@ def common_cause(got, want, question):
         return "Your result holds nan or inf: look for a division by zero, or for an array that was never filled."
     axes = tuple(range(max(0, want.ndim - 2), want.ndim))
     if got.dtype.kind in "biu" and want.dtype.kind == "f" and close(got, np.trunc(want)):
-        return "Fractions were cut off: what dtype has the array that you write into?"
+        return "Fractions were cut off: what is the dtype of the array that you write into?"
     if not got.any():
         return "All zeros: is the result ever written into the array that you return?"
     for name, guess in (

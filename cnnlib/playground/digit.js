@@ -5,7 +5,7 @@
 import { STYLE, chooser, colorMap, format, h, isDark, makeGrid, makeLegend, onTheme, readMatrix, say, signed, stepper, textField } from "./base.js";
 import { NETWORK } from "./digit_data.js";
 import { EXAMPLES } from "./digit_examples.js";
-import { PEN, SIDE, SURFACE_STYLE, digitNetwork, drawLevels, forward, likeMnist, makeSurface, paintLevels, percent, percentInWords, rasterize, verdict } from "./mnist.js";
+import { PEN, SIDE, SURFACE_STYLE, digitNetwork, drawLevels, forward, likeMnist, makeFrame, makeSurface, paintLevels, percent, percentInWords, rasterize, verdict } from "./mnist.js";
 
 // The state
 
@@ -55,7 +55,7 @@ function render({ model, el }) {
 
   let strokes = []; // what is drawn, as it is seen: points that still move are in it
   let stroke = null; // the one that is being drawn
-  let frame = 0; // the number of the animation frame that comes next
+  const frame = makeFrame(draw);
 
   function set(changes) {
     for (const [name, value] of Object.entries(changes)) model.set(name, value);
@@ -69,14 +69,14 @@ function render({ model, el }) {
       if (stroke) this.up();
       stroke = [point];
       strokes = [...(model.get("pixels") ? [] : strokes), stroke];
-      soon();
+      frame.soon();
     },
     move(points) {
       for (const point of points) {
         const [x, y] = stroke.at(-1);
         if (Math.hypot(point[0] - x, point[1] - y) >= 0.2) stroke.push(point);
       }
-      soon();
+      frame.soon();
     },
     up() {
       if (!stroke) return;
@@ -99,14 +99,8 @@ function render({ model, el }) {
     map: (layer, k) => set({ map: `${layer}.${Math.min(LAYERS[layer].maps - 1, Math.max(0, k))}` }),
   });
 
-  /** Draws at the next frame: a pen tells of more points than a screen can show. */
-  function soon() {
-    frame ||= requestAnimationFrame(draw);
-  }
-
   function draw() {
-    cancelAnimationFrame(frame);
-    frame = 0;
+    frame.cancel();
     if (!host.isConnected) return; // JupyterLab draws first and puts it on the page later: the ResizeObserver tells
     const given = model.get("pixels") && !stroke ? Uint8Array.from(model.get("pixels").flat()) : null;
     const pictures = given ? { on: given, off: given } : { on: likeMnist(strokes), off: rasterize(strokes) };
@@ -120,17 +114,17 @@ function render({ model, el }) {
 
   function update() {
     if (!stroke) strokes = EXAMPLES[model.get("example")] ?? model.get("strokes");
-    soon();
+    frame.soon();
   }
 
   model.on("change", update);
   const stopTheme = onTheme(() => draw());
-  const sizes = new ResizeObserver(() => soon());
+  const sizes = new ResizeObserver(() => frame.soon());
   sizes.observe(host);
   update();
   draw();
   return () => {
-    cancelAnimationFrame(frame);
+    frame.cancel();
     model.off("change", update);
     stopTheme();
     sizes.disconnect();

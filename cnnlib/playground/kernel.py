@@ -120,6 +120,19 @@ def named_image(name):
     raise ValueError(f"no image is called {name!r}: there are ramp, step, dot, photo, or pass an array (H, W)")
 
 
+def image_called(value, images, shape="(H, W)"):
+    """The value, or if it is a name, the image that has it in the dict `images`; an array may have this `shape`.
+
+    Raises ValueError for a name that none of them has.
+    Provided.
+    """
+    if not isinstance(value, str):
+        return value
+    if value not in images:
+        raise ValueError(f"no image is called {value!r}: there are {', '.join(images)}, or pass an array {shape}")
+    return images[value]
+
+
 def matrix(name, value, largest):
     """The value as a read-only float64 matrix: to change a playground's array, assign a new one.
 

@@ -6,7 +6,7 @@ import { STYLE, chooser, colorMap, format, h, isDark, makeGrid, makeLegend, say,
 import { button, keepInStep, mount, outputSize } from "./window.js";
 import { NETWORK } from "./digit_data.js";
 import { EXAMPLES } from "./digit_examples.js";
-import { SIDE, SURFACE_STYLE, correlate, digitNetwork, forward, likeMnist, makeSurface, paintLevels, percent, percentInWords, readWeights, verdict } from "./mnist.js";
+import { SIDE, SURFACE_STYLE, correlate, digitNetwork, forward, likeMnist, makeFrame, makeSurface, paintLevels, percent, percentInWords, readWeights, verdict } from "./mnist.js";
 
 // Slopes
 
@@ -148,7 +148,7 @@ function render({ model, el }) {
   let cover = readCover(""); // which pixels the reader has covered
   let brush = null; // where the brush was last, while it is down
   let earlier = []; // covers before each stroke
-  let frame = 0; // the animation frame in which it is drawn next
+  const frame = makeFrame(draw);
   let now = null; // what the network finds in what it is shown, unless that has changed
 
   function set(changes) {
@@ -168,7 +168,7 @@ function render({ model, el }) {
     }
     brush = [x, y];
     now = null;
-    soon();
+    frame.soon();
   }
 
   /** Tells the model what is covered now, and what the network answers. */
@@ -176,7 +176,7 @@ function render({ model, el }) {
     brush = null;
     now = forward(shown(), inquiry.network);
     set({ painted: cover.some(Boolean) ? writeCover(cover) : "", logits: [inquiry.before, now].map(({ logits }) => [...logits]) });
-    soon();
+    frame.soon();
   }
 
   const rows = (values, columns) => Array.from({ length: values.length / columns }, (_, r) => [...values.slice(r * columns, (r + 1) * columns)]);
@@ -266,17 +266,11 @@ function render({ model, el }) {
       restart();
     }
     now = null;
-    soon();
-  }
-
-  /** Draws at the next frame: a pen tells of more points than a screen can show. */
-  function soon() {
-    frame ||= requestAnimationFrame(draw);
+    frame.soon();
   }
 
   function draw() {
-    cancelAnimationFrame(frame);
-    frame = 0;
+    frame.cancel();
     if (!host.isConnected) return; // JupyterLab draws first and puts it on the page later: the ResizeObserver tells
     now ??= forward(shown(), inquiry.network);
     view.draw({ ...settings, ...inquiry, asked: settings.target, cover, next, running: running > 0, painting: brush !== null, now });
@@ -285,7 +279,7 @@ function render({ model, el }) {
   const leave = keepInStep({ model, host, update, draw });
   return () => {
     cancelAnimationFrame(running);
-    cancelAnimationFrame(frame);
+    frame.cancel();
     leave();
   };
 }

@@ -6,7 +6,7 @@ import traitlets
 
 from cnnlib.ops import conv2d
 from cnnlib.playground.files import module
-from cnnlib.playground.kernel import custom_element, element_id, known_controls, matrix, written
+from cnnlib.playground.kernel import custom_element, element_id, image_called, known_controls, matrix, written
 
 SIDE, BRIGHTEST = 6, 9
 CONTROLS = "pixel image kernel temperature bias heads"
@@ -42,10 +42,7 @@ class MatricesPlayground(anywidget.AnyWidget):
 
     @traitlets.validate("image")
     def _check_image(self, proposal):
-        value = proposal["value"]
-        if isinstance(value, str) and value not in IMAGES:
-            raise ValueError(f"no image is called {value!r}: there are {', '.join(IMAGES)}, or pass an array (6, 6)")
-        value = sized("image", IMAGES[value] if isinstance(value, str) else value, SIDE)
+        value = sized("image", image_called(proposal["value"], IMAGES, "(6, 6)"), SIDE)
         if value.min() < 0 or value.max() > BRIGHTEST:
             raise ValueError(f"image holds {value.min():g} to {value.max():g}: its numbers go from 0 to 9, so scale it")
         return value

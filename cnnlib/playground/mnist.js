@@ -251,6 +251,23 @@ function percent(p) {
 
 const percentInWords = (p) => percent(p).replace(">", "more than").replace("<", "less than").replace("%", "percent");
 
+/**
+ * Draws at the next frame, once however often `soon` is called: a pen tells of more points than a screen can show.
+ * `cancel` takes that back, for what draws at once.
+ */
+function makeFrame(draw) {
+  let frame = 0; // the number of the animation frame that comes next
+  return {
+    soon() {
+      frame ||= requestAnimationFrame(draw);
+    },
+    cancel() {
+      cancelAnimationFrame(frame);
+      frame = 0;
+    },
+  };
+}
+
 /** The surface to draw on, with a brush for mouse and finger and one for the keyboard. `words`: what its keys do, as they are told. */
 function makeSurface(label = "drawing surface", words = { down: "pen down", moving: "drawing" }) {
   const canvas = h("canvas");
@@ -384,4 +401,4 @@ canvas { display: block; }
 .keyboard .cross { display: block; }
 `;
 
-export { PEN, SIDE, SURFACE_STYLE, convolve, correlate, dense, digitNetwork, drawLevels, forward, likeMnist, makeSurface, paintLevels, percent, percentInWords, pool, rasterize, readWeights, softmax, verdict };
+export { PEN, SIDE, SURFACE_STYLE, convolve, correlate, dense, digitNetwork, drawLevels, forward, likeMnist, makeFrame, makeSurface, paintLevels, percent, percentInWords, pool, rasterize, readWeights, softmax, verdict };

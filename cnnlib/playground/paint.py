@@ -6,7 +6,7 @@ import traitlets
 
 from cnnlib.ops import conv_transpose2d
 from cnnlib.playground.files import module
-from cnnlib.playground.kernel import custom_element, element_id, known_controls, matrix, written
+from cnnlib.playground.kernel import custom_element, element_id, image_called, known_controls, matrix, written
 
 LARGEST_IMAGE, LARGEST_KERNEL = 8, 6  # rows or columns
 CONTROLS = "window image kernel size stride padding output_padding dimensions counts constant"
@@ -42,10 +42,7 @@ class PaintPlayground(anywidget.AnyWidget):
 
     @traitlets.validate("image")
     def _check_image(self, proposal):
-        value = proposal["value"]
-        if isinstance(value, str) and value not in IMAGES:
-            raise ValueError(f"no image is called {value!r}: there are {', '.join(IMAGES)}, or pass an array (H, W)")
-        return matrix("image", IMAGES[value] if isinstance(value, str) else value, LARGEST_IMAGE)
+        return matrix("image", image_called(proposal["value"], IMAGES), LARGEST_IMAGE)
 
     @traitlets.validate("kernel")
     def _check_kernel(self, proposal):

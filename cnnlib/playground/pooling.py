@@ -6,7 +6,7 @@ import traitlets
 
 from cnnlib.ops import avg_pool2d, max_pool2d
 from cnnlib.playground.files import module
-from cnnlib.playground.kernel import custom_element, element_id, known_controls, matrix, written
+from cnnlib.playground.kernel import custom_element, element_id, image_called, known_controls, matrix, written
 
 LARGEST_IMAGE = 16  # rows or columns
 CONTROLS = {"window", "image", "pixels", "pool", "size", "stride", "padding", "dilation", "shift"}
@@ -45,10 +45,7 @@ class PoolingPlayground(anywidget.AnyWidget):
 
     @traitlets.validate("image")
     def _check_image(self, proposal):
-        value = proposal["value"]
-        if isinstance(value, str) and value not in IMAGES:
-            raise ValueError(f"no image is called {value!r}: there are {', '.join(IMAGES)}, or pass an array (H, W)")
-        return matrix("image", IMAGES[value] if isinstance(value, str) else value, LARGEST_IMAGE)
+        return matrix("image", image_called(proposal["value"], IMAGES), LARGEST_IMAGE)
 
     @traitlets.validate("controls")
     def _check_controls(self, proposal):

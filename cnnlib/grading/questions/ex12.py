@@ -302,7 +302,12 @@ QUESTIONS = [
         parts={"A to C": 1, "D to F": 1},
         draw=draw_verdicts,
         causes=(
-            Cause("A possible", "A: how many outputs has one layer, how many have two?", but(0, "possible"), "A to C"),
+            Cause(
+                "A possible",
+                "A: how many outputs does one layer have, and how many do two have?",
+                but(0, "possible"),
+                "A to C",
+            ),
             Cause(
                 "A FLOPs",
                 "A: only ratios are given, and FLOPs have the same. Look at each of the three.",
