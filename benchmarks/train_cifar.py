@@ -11,8 +11,9 @@ counts the multiply-adds of the network's layers, 3 x 555,422,720 an image (forw
 nothing else. That product reads its operands from cache; batch normalization and ReLU, which read and write memory,
 are in the step's time and not in its count. Where bfloat16 does not pay, both are in float32.
 
-`--fast` times a step of chapter 14's FastNet on 500 images of 24 and of 32 pixels a side: as the book does it, and
-with one thing changed: the usual memory order, bfloat16, torch.compile (whose first call is told apart), in turns.
+`--fast` times a step of chapter 14's FastNet on 250 images of 24 and of 32 pixels a side: as the book does it, and
+with one thing changed: the usual memory order, the other precision, torch.compile (whose first call is told apart), in
+turns. The other precision is bfloat16 where the book would not take it. `--json PATH` writes what was found.
 `--whole` trains the recipe cifar10-fast from a seed that no record uses, and prints the seconds of training and what
 the network scores on the test images, plain and over six views.
 """
@@ -23,6 +24,7 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -31,13 +33,14 @@ from cnnlib import recipes
 from cnnlib.augment import crop, flip
 from cnnlib.data import load, to_float
 from cnnlib.ledger import ledger
-from cnnlib.machine import bfloat16_pays
+from cnnlib.machine import bfloat16_pays, processor
 from cnnlib.models import FastNet, resnet18
 from cnnlib.recipes import CIFAR
 from cnnlib.train import Config, evaluate, fit, keep_memory, predict_averaged, seeded
 
 MACS = 555_422_720  # of one image, forward
 BATCH = 128
+FAST_BATCH = 250  # images of a step of FastNet
 BOOK = Config(epochs=1, batch_size=BATCH, optimizer="sgd", lr=0.01, label_smoothing=0.1, precision="bfloat16")
 
 
@@ -67,35 +70,51 @@ def product():
 
 
 def fast(blocks):
-    """Print what a step of FastNet takes, and with one thing changed, in turns."""
+    """What a step of FastNet takes, and with one thing changed, in turns: a dict for a JSON file."""
     keep_memory()
-    usual_order, last = torch.contiguous_format, torch.channels_last
+    book = {"order": torch.channels_last, "half": bfloat16_pays()}
     ways = {
         "as in the book": {},
-        "usual memory order": {"order": usual_order},
-        "the other precision": {"half": not bfloat16_pays()},
+        "the usual memory order": {"order": torch.contiguous_format},
+        "bfloat16" if not book["half"] else "float32": {"half": not book["half"]},
         "torch.compile": {"compile": True},
     }
+    found = {"processor": processor(), "threads": torch.get_num_threads(), "torch": torch.__version__, "sides": {}}
     for side in (24, 32):
-        steps = {name: fast_step(side, **{"order": last, "half": bfloat16_pays(), **way}) for name, way in ways.items()}
+        steps = {name: fast_step(side, **{**book, **way}) for name, way in ways.items()}
         first = {name: timed(step) for name, step in steps.items()}
-        times = {name: [] for name in steps}
-        for _ in range(blocks):
-            for name, step in steps.items():
-                times[name].append(min(timed(step) for _ in range(3)))
-        macs = ledger(FastNet(), (3, side, side)).macs
-        book = statistics.median(times["as in the book"])
-        share = 6 * macs * 500 / book / product()
-        print(f"{side}x{side}: {2 * book:.2f} ms an image, {share:.0%} of the rate of a matrix product")
-        for name, own in times.items():
-            ratios = [t / b for t, b in zip(own, times["as in the book"], strict=True)]
-            print(f"  {name:20} {statistics.median(ratios):.2f} of the book's time, first call {first[name]:.1f} s")
+        turns = [{name: timed(step) for name, step in steps.items()} for _ in range(blocks)]
+        seconds = statistics.median(turn["as in the book"] for turn in turns)
+        operations = 6 * ledger(FastNet(), (3, side, side)).macs * FAST_BATCH
+        found["sides"][str(side)] = {
+            "ms an image": 1e3 * seconds / FAST_BATCH,
+            "share of a matrix product": operations / seconds / product(),
+            "ways": {name: against_book(name, turns) | {"first call": first[name]} for name in ways},
+        }
+    return found
+
+
+def against_book(name, turns):
+    """A way's seconds by those of the book's in the same turn: the median and the band."""
+    ratios = [turn[name] / turn["as in the book"] for turn in turns]
+    return {"ratio": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios)}
+
+
+def show_fast(found):
+    """Print what fast has found."""
+    print(f"{found['processor']}, {found['threads']} threads, PyTorch {found['torch']}")
+    for side, entry in found["sides"].items():
+        share = entry["share of a matrix product"]
+        print(f"{side}x{side}: {entry['ms an image']:.2f} ms an image, {share:.0%} of the rate of a matrix product")
+        for name, row in entry["ways"].items():
+            band = f"({row['lowest']:.2f} to {row['highest']:.2f})"
+            print(f"  {name:22} {row['ratio']:6.2f} of the book's time {band}, first call {row['first call']:.1f} s")
 
 
 def fast_step(side, *, order, half, compile=False):
-    """A training step of FastNet on 500 random images, as a function."""
+    """A training step of FastNet on FAST_BATCH random images, as a function."""
     net = seeded(FastNet, 0).to(memory_format=order)
-    x, y = torch.randn(500, 3, side, side).contiguous(memory_format=order), torch.arange(500) % 10
+    x, y = torch.randn(FAST_BATCH, 3, side, side).contiguous(memory_format=order), torch.arange(FAST_BATCH) % 10
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
     run = torch.compile(net) if compile else net
 
@@ -186,13 +205,17 @@ def main():
     parser.add_argument("--blocks", type=int, default=5)
     parser.add_argument("--steps", type=int, default=6, help="steps in a block")
     parser.add_argument("--fast", action="store_true", help="time FastNet's step instead")
+    parser.add_argument("--json", help="with --fast: write what was measured here as well")
     parser.add_argument("--whole", action="store_true", help="train cifar10-fast once instead")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
         return work(args.worker, args.steps)
     if args.fast:
-        return fast(args.blocks)
+        show_fast(found := fast(args.blocks))
+        if args.json:
+            Path(args.json).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        return None
     if args.whole:
         return whole()
     command = [sys.executable, __file__, "--steps", str(args.steps), "--worker"]
