@@ -32,7 +32,7 @@ FAST = {  # chapter 14: the whole recipe, of which each arm of "fast_ablation" l
     "whiten": 5_000,  # the first layer whitens the patches of so many training images, and stays as it is
     "augment": {"crop": {"padding": 2}},
     "config": Config(
-        epochs=12,
+        epochs=9,
         batch_size=1000,
         optimizer="muon",
         lr=0.24,
@@ -40,8 +40,8 @@ FAST = {  # chapter 14: the whole recipe, of which each arm of "fast_ablation" l
         warmup=0.0,
         label_smoothing=0.2,
         precision="bfloat16",
-        small_epochs=8,
-        small_size=(20, 20, 20, 24, 24, 24, 24, 28),
+        small_epochs=5,
+        small_size=(24, 24, 24, 24, 28),
     ),
     "alternate": True,  # flips: see train.fit
     "average": True,  # test-time augmentation is scored too, in a column of its own
@@ -139,7 +139,7 @@ RECIPES = {
     "plain56": {"model": models.plain_cifar, "arguments": {"depth": 56}, **DEPTH},
     "residual20": {"model": models.residual_cifar, "arguments": {"depth": 20}, **DEPTH},
     "residual56": {"model": models.residual_cifar, "arguments": {"depth": 56}, **DEPTH},
-    "cifar10-fast": {**FAST, "seeds": (0, 1, 2, 3, 4), "ship": True},
+    "cifar10-fast": {**FAST, "seeds": (0,), "ship": True},
     "autoencoder": {
         "model": models.DigitAutoencoder,
         "arguments": {},
